@@ -1,0 +1,1 @@
+"""The tables of a delivery network: divisions, centres, brands, routes."""

@@ -1,0 +1,3 @@
+"""The sorting-centre control service."""
+
+__version__ = "0.1.0"

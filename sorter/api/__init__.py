@@ -1,0 +1,1 @@
+"""The HTTP face: health, metrics, lines, chutes, and the history of a piece."""

@@ -1,0 +1,78 @@
+"""The arrays a decision reads: a compiled sort plan and the pre-advised waybills.
+
+Both are immutable once built. They are built outside the line, kept as files, mapped into it, and
+swapped whole between two batches.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plc_adapters.contract import CODE_BYTES
+
+DFA_DEAD = 0
+"""State of the code automaton from which nothing is accepted any more."""
+DFA_START = 1
+POLICY_ORDERED = 1
+"""First chute of the group that has room."""
+POLICY_BALANCED = 2
+"""Chute of the group with the least load against its capacity."""
+POLICY_FILLING = 3
+"""Fullest chute of the group that still has room: closes bags early, keeps others free."""
+PLACE_LEVELS = (12, 9, 6, 4, 2)
+"""Digits of a division code (village, street, area, city, province), longest prefix first."""
+
+
+class PlanArrays(NamedTuple):
+    """A sort plan as the kernels read it.
+
+    ``scalars``: int64[4] — plan version, lap limit, PLC margin in ns, 0.
+    ``dfa_next``: uint16[states, 256]; ``dfa_pattern``: uint16[states], 0 where nothing is accepted,
+    else an index into ``pattern_brand``: uint16[patterns + 1].
+    ``place_keys``: int64[2**k], division codes as numbers, 0 where empty, open addressing;
+    ``place_zone``: int32 beside it; ``zone_group``: uint16[zones, brands + 1, classes + 1], the
+    chute group for a zone, brand and service class, 0 where there is no route.
+    ``group_first``: int32[groups + 2] and ``group_chutes``: uint16, the chutes of group g at
+    ``group_first[g]:group_first[g + 1]``; ``group_policy``: uint16[groups + 1];
+    ``group_overflow``: uint16[groups + 1], the group to try next, 0 for none. Group 0 is none.
+    ``disposition_group``: uint16[DISPOSITIONS_MAX], where each exception goes.
+    """
+
+    scalars: NDArray[np.int64]
+    dfa_next: NDArray[np.uint16]
+    dfa_pattern: NDArray[np.uint16]
+    pattern_brand: NDArray[np.uint16]
+    place_keys: NDArray[np.int64]
+    place_zone: NDArray[np.int32]
+    zone_group: NDArray[np.uint16]
+    group_first: NDArray[np.int32]
+    group_chutes: NDArray[np.uint16]
+    group_policy: NDArray[np.uint16]
+    group_overflow: NDArray[np.uint16]
+    disposition_group: NDArray[np.uint16]
+
+
+class PreAdviceArrays(NamedTuple):
+    """Pre-advised waybills, open addressing, the full key compared.
+
+    ``length``: uint16[2**k], bytes of the waybill, 0 where empty; ``waybill``: uint8[2**k, 40];
+    ``brand``, ``service_class``: uint16; ``destination``: int64 division code, 0 unknown.
+    """
+
+    length: NDArray[np.uint16]
+    waybill: NDArray[np.uint8]
+    brand: NDArray[np.uint16]
+    service_class: NDArray[np.uint16]
+    destination: NDArray[np.int64]
+
+
+def no_pre_advice() -> PreAdviceArrays:
+    """Return an empty table (two free slots, so that a probe always ends)."""
+    return PreAdviceArrays(
+        np.zeros(2, np.uint16),
+        np.zeros((2, CODE_BYTES), np.uint8),
+        np.zeros(2, np.uint16),
+        np.zeros(2, np.uint16),
+        np.zeros(2, np.int64),
+    )

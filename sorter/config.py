@@ -1,0 +1,177 @@
+"""The site file: what a centre has, where it listens, what its PLCs need. TOML, all of it checked.
+
+Secrets (the database DSN) may come from the environment instead: ``SORTER_DATABASE_DSN``.
+Paths in a site file are relative to the file.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sorter.errors import ConfigError
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Section(BaseModel):
+    """A table of the site file; an unknown key in it is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Site(Section):
+    """Who and where this centre is."""
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+    state_dir: Path = Path("state")
+    """Journal, compiled plans, shared memory, embedded database."""
+
+
+class Network(Section):
+    """The network description the centre belongs to."""
+
+    path: Path | None = None
+    """Folder of the network's tables; the Lianyungang network that ships with the package if left
+    out."""
+    centre: str = Field(min_length=1, max_length=32)
+    pre_advice: Path | None = None
+    """CSV of pre-advised waybills to load at start: waybill,brand,service_class,destination."""
+
+
+class Store(Section):
+    """PostgreSQL."""
+
+    dsn: str = ""
+    """Empty: the service runs its own embedded server (not for production)."""
+    retention_days: int = Field(default=30, ge=1, le=3650)
+
+
+class Http(Section):
+    """Where the face listens."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+
+
+class JournalSettings(Section):
+    """The journal of the line process."""
+
+    segment_mib: int = Field(default=64, ge=1, le=1024)
+    commit_interval_ms: int = Field(default=5, ge=1, le=1000)
+    """At most so much is lost in a power cut; a killed process loses nothing."""
+    queue_batches_max: int = Field(default=4096, ge=16, le=1_000_000)
+
+
+class Link(Section):
+    """How to reach one PLC, and what it can take."""
+
+    host: str = "127.0.0.1"
+    port: Port = 502
+    unit_id: int = Field(default=1, ge=0, le=255)
+    base_address: int = Field(default=0, ge=0, le=65535)
+    """Holding register at which the mailbox begins."""
+    seat: Literal[0, 1] = 0
+    word_order: Literal["big", "little"] = "big"
+    """Which word of a 32-bit value comes first."""
+    string_byte_order: Literal["big", "little"] = "big"
+    """Which byte of a register comes first in a text."""
+    words_per_read: int = Field(default=125, ge=40, le=125)
+    words_per_write: int = Field(default=123, ge=18, le=123)
+    poll_period_ms: int = Field(default=5, ge=1, le=1000)
+    timeout_ms: int = Field(default=500, ge=20, le=60_000)
+    heartbeat_ms: int = Field(default=100, ge=10, le=10_000)
+    silence_ms: int = Field(default=1000, ge=50, le=60_000)
+    """A PLC whose heartbeat stands still for so long is taken for gone."""
+    reconnect_max_ms: int = Field(default=2000, ge=50, le=60_000)
+
+
+class Machine(Section):
+    """The metal of one sorter."""
+
+    chutes: Path
+    """CSV: chute,position_mm,capacity_pieces. Positions run from the scanner, downstream."""
+    speed_mm_s: int = Field(ge=100, le=5000)
+    reaction_ms: int = Field(default=20, ge=0, le=1000)
+    """What the PLC needs between holding an instruction and acting on it."""
+
+
+class Line(Section):
+    """One sorter line."""
+
+    name: str = Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_-]+$")
+    adapter: Literal["modbus"] = "modbus"
+    plan: Path
+    machine: Machine
+    link: Link = Link()
+
+
+class SiteFile(Section):
+    """The whole site file."""
+
+    site: Site
+    network: Network
+    store: Store = Store()
+    http: Http = Http()
+    journal: JournalSettings = JournalSettings()
+    lines: list[Line] = Field(min_length=1, max_length=32)
+
+
+def load_site(path: Path) -> SiteFile:
+    """Read and check a site file; relative paths in it come back absolute.
+
+    Raises:
+        ConfigError: the file is missing, is no TOML, or holds wrong or unknown keys; one line for
+            each, with file and key.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; give --config the site file to run") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    dsn = os.environ.get("SORTER_DATABASE_DSN")
+    if dsn and isinstance(raw.setdefault("store", {}), dict):
+        raw["store"]["dsn"] = dsn
+    if isinstance(raw.get("site"), dict):
+        raw["site"].setdefault("state_dir", "state")
+    try:
+        site = SiteFile.model_validate(_absolute(raw, path.resolve().parent))
+    except ValidationError as error:
+        raise ConfigError(*(_explain(path, dict(e)) for e in error.errors())) from None
+    names = [line.name for line in site.lines]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ConfigError(
+            *(f"{path}: lines: the name {n!r} is used twice; rename one" for n in doubled)
+        )
+    return site
+
+
+PATH_KEYS = frozenset({"state_dir", "path", "pre_advice", "plan", "chutes"})
+
+
+def _absolute(node: Any, base: Path) -> Any:
+    """Make every path of the raw tree absolute, relative to the site file's folder."""
+    if isinstance(node, dict):
+        return {
+            k: str(base / v) if k in PATH_KEYS and isinstance(v, str) else _absolute(v, base)
+            for k, v in node.items()
+        }
+    if isinstance(node, list):
+        return [_absolute(item, base) for item in node]
+    return node
+
+
+def _explain(path: Path, error: dict[str, Any]) -> str:
+    """One line for one validation error: file, key, what is wrong, what to do."""
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{path}: {key}: unknown key; remove it or correct its spelling"
+    if error["type"] == "missing":
+        return f"{path}: {key}: missing; add it"
+    return f"{path}: {key}: {error['msg']} (it is {error.get('input')!r})"

@@ -1,0 +1,56 @@
+"""Errors that a person reads: each names the culprit and what to do, and carries an exit code."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of every command. They are stable: scripts may rely on them."""
+
+    OK = 0
+    CHECK_FAILED = 1
+    """The command ran and what it checked is not so (ledger, deadlines, a plan)."""
+    USAGE = 2
+    """Wrong arguments."""
+    CONFIG = 3
+    """A site file, plan or table is wrong; every error is listed."""
+    UNAVAILABLE = 4
+    """Something outside is missing: a port in use, a database that refuses, a full disk."""
+    FENCED = 5
+    """Another host holds a line that this one was to run."""
+    INTERNAL = 70
+    """A fault of this program; the log has the trace."""
+
+
+class SorterError(Exception):
+    """A problem told in lines that need no trace: culprit, what is wrong, what to do."""
+
+    exit_code = Exit.INTERNAL
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems: Sequence[str] = problems
+
+
+class ConfigError(SorterError):
+    """A file is wrong. Each problem names file, line or key, and what to do."""
+
+    exit_code = Exit.CONFIG
+
+
+class UnavailableError(SorterError):
+    """Something outside this process is missing or refuses."""
+
+    exit_code = Exit.UNAVAILABLE
+
+
+class FencedError(SorterError):
+    """The PLC has granted a line to another host."""
+
+    exit_code = Exit.FENCED
+
+
+class JournalError(SorterError):
+    """The journal can't be written or read; says which file and what to do."""
+
+    exit_code = Exit.UNAVAILABLE

@@ -1,0 +1,1 @@
+"""One sorter line: the loop, what is tracked, and the ledger that proves it."""

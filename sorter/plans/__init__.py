@@ -1,0 +1,1 @@
+"""The life of a sort plan: load, check, compile into an image the line maps."""

@@ -1,0 +1,137 @@
+"""The records that travel between the rooms, and the ports that wiring plugs together.
+
+EVENT and INSTRUCTION come from :mod:`plc_adapters.contract`; what the service itself adds stands
+here: what was decided (DECISION), the piece as one record from induction to its end (PIECE), and
+the state of a chute (CHUTE).
+"""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plc_adapters.contract import CHUTES_MAX, CODE_BYTES, EVENT, Records
+
+BRANDS_MAX = 32
+"""Brands one centre can serve; brand 0 means "not known"."""
+CLASSES_MAX = 8
+"""Service classes; class 0 means "not known"."""
+PIECES_MAX = 65_536
+"""Pieces one line can have in flight; a loop of 400 m holds some hundreds."""
+BATCH_MAX = 512
+"""Events taken in one turn of a line's loop."""
+
+DECISION = np.dtype(
+    [
+        ("line", "u2"),
+        ("lap", "u2"),
+        ("revision", "u2"),
+        ("disposition", "u2"),
+        ("boot_id", "u4"),
+        ("event_sequence", "u4"),
+        ("piece_id", "u4"),
+        ("plan_version", "u4"),
+        ("chutes", "u2", (CHUTES_MAX,)),
+        ("group", "u2"),
+        ("brand", "u2"),
+        ("service_class", "u2"),
+        ("waybill_length", "u2"),
+        ("destination", "i8"),
+        ("decided_ns", "i8"),
+        ("deadline_ns", "i8"),
+        ("waybill", "u1", (CODE_BYTES,)),
+    ],
+    align=True,
+)
+"""Why a piece was sent where: one for each SCANNED event that still could be answered.
+
+``event_sequence`` is the scan it answers; ``destination`` a division code as a number, 0 unknown;
+``group`` the plan's chute group, 0 none; ``deadline_ns`` the pass of the first chute named, less
+the PLC's own reaction time.
+"""
+
+PIECE = np.dtype(
+    [
+        ("line", "u2"),
+        ("station", "u2"),
+        ("cell", "u2"),
+        ("lap", "u2"),
+        ("boot_id", "u4"),
+        ("piece_id", "u4"),
+        ("inducted_ns", "i8"),
+        ("scanned_ns", "i8"),
+        ("ended_ns", "i8"),
+        ("outcome", "u2"),
+        ("chute", "u2"),
+        ("scans", "u2"),
+        ("answer", "u2"),
+        ("revision", "u2"),
+        ("disposition", "u2"),
+        ("group", "u2"),
+        ("brand", "u2"),
+        ("service_class", "u2"),
+        ("waybill_length", "u2"),
+        ("first_chute", "u2"),
+        ("reserved_chute", "u2"),
+        ("chutes", "u2", (CHUTES_MAX,)),
+        ("plan_version", "u4"),
+        ("weight_g", "i4"),
+        ("length_mm", "i2"),
+        ("width_mm", "i2"),
+        ("height_mm", "i2"),
+        ("slack_ms", "i4"),
+        ("destination", "i8"),
+        ("waybill", "u1", (CODE_BYTES,)),
+    ],
+    align=True,
+)
+"""A piece from induction to its end, one record; in flight while ``ended_ns`` is 0.
+
+``outcome`` is a DischargeStatus, ``answer`` the last AnswerStatus the PLC gave, ``first_chute`` the
+chute first assigned (what a mis-sort is measured against), ``reserved_chute`` where room is kept,
+``slack_ms`` the smallest slack of its instructions (2**31-1 before the first).
+"""
+
+CHUTE = np.dtype(
+    [
+        ("exists", "u2"),
+        ("state", "u2"),
+        ("locked", "u2"),
+        ("capacity", "i4"),
+        ("fill", "i4"),
+        ("reserved", "i4"),
+        ("discharged", "i8"),
+        ("travel_ns", "i8"),
+    ],
+    align=True,
+)
+"""A chute, indexed by its number. ``state`` is the PLC's ChuteState, ``locked`` the operator's word;
+``capacity``, ``fill`` and ``reserved`` count pieces; ``travel_ns`` from the scanner's photo-eye."""
+
+
+class Batch(NamedTuple):
+    """What one turn of a line's loop leaves to the journal: all of it or none of it is kept."""
+
+    line: int
+    events: Records
+    decisions: Records
+    pieces: Records
+    """Pieces that ended in this turn."""
+
+    @classmethod
+    def empty(cls, line: int) -> "Batch":
+        """Return a batch with nothing in it."""
+        return cls(line, np.empty(0, EVENT), np.empty(0, DECISION), np.empty(0, PIECE))
+
+
+class JournalPort(Protocol):
+    """Where the line leaves its records; never waits."""
+
+    def offer(self, batch: Batch) -> bool:
+        """Take a copy; False (and counted) if the queue is full, so that the line alarms."""
+
+    def durable(self, line: int) -> int:
+        """Sequence of the newest event of that line which a crash can't take any more."""
+
+
+Array = NDArray[np.generic]
