@@ -1,0 +1,119 @@
+"""What a network is made of: divisions, centres, directions, brands.
+
+A division code is GB/T 2260 with the statistical codes below it: 2 digits a province, 4 a city,
+6 an area (county or district), 9 a street or township, 12 a village or community. A child's code
+begins with its parent's, so that a route for a prefix holds for everything below.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+LEVELS = {"province": 2, "city": 4, "area": 6, "street": 9, "village": 12}
+"""Levels of a division and the digits of their codes."""
+PARENT_DIGITS = {2: 0, 4: 2, 6: 4, 9: 6, 12: 9}
+"""Digits of the parent's code, by the digits of a code."""
+DIVISIONS_MAX = 1_000_000
+"""Divisions of one network; the whole country has 665,276 (30 June 2023)."""
+CENTRES_MAX = 2_000
+"""Centres of one network."""
+BRANDS_MAX = 32
+"""Brands of one network."""
+CLASSES_MAX = 8
+"""Service classes of one network."""
+WAYBILL_BYTES_MAX = 40
+"""Longest code a scan can carry."""
+ANY = "*"
+"""In a route: any brand, or any service class."""
+NO_ROUTE = "none"
+"""In a route, in place of a group: places below the prefix have no route here, although a shorter
+prefix has one. So is a piece whose address is known only to the city kept from leaving it."""
+CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,23}")
+"""Codes of brands, centres and directions."""
+NAME = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
+"""Names of groups: room for a centre's code with a word before it."""
+
+
+class Division(NamedTuple):
+    """A place with a code; a tuple because a country has hundreds of thousands."""
+
+    level: str
+    code: str
+    name: str
+    parent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """A sorting centre. ``serves`` are the areas or streets it delivers to by itself."""
+
+    code: str
+    name: str
+    level: str
+    """hub or node."""
+    parent: str
+    """The centre above it; empty for the one at the top."""
+    division: str
+    """Where it stands."""
+    serves: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Where pieces for places outside the network leave to."""
+
+    prefix: str
+    name: str
+    direction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """An express company. Its waybill patterns are regular expressions over whole codes."""
+
+    code: str
+    name: str
+    name_zh: str
+    synthetic: bool
+    """Invented for demonstration; no such company exists."""
+    waybills: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A whole network, checked."""
+
+    name: str
+    title: str
+    service_classes: tuple[str, ...]
+    """Most urgent first; class number 1 is the first."""
+    brands: tuple[Brand, ...]
+    """Brand number 1 is the first."""
+    divisions: tuple[Division, ...]
+    roots: tuple[str, ...]
+    """Codes above the highest divisions listed: the city, for the network of a city."""
+    centres: tuple[Centre, ...]
+    directions: tuple[Direction, ...]
+
+    def brand_numbers(self) -> dict[str, int]:
+        """Return the number of each brand's code, from 1."""
+        return {brand.code: number for number, brand in enumerate(self.brands, 1)}
+
+    def class_numbers(self) -> dict[str, int]:
+        """Return the number of each service class, from 1."""
+        return {name: number for number, name in enumerate(self.service_classes, 1)}
+
+
+def code_problem(code: str) -> str:
+    """Return what is wrong with a division code, and what to do; empty if nothing is."""
+    if code.isascii() and code.isdigit() and len(code) in PARENT_DIGITS and code[0] != "0":
+        return ""
+    if "E+" in code.upper():
+        return f"{code!r:.40} was turned into a number by the spreadsheet; format it as text"
+    return f"{code!r:.40} is no division code; give 2, 4, 6, 9 or 12 digits, the first not 0"
+
+
+def lianyungang() -> Path:
+    """Return the folder of the Lianyungang network that ships with this package."""
+    return Path(__file__).parent / "data" / "lianyungang"
