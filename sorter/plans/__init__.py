@@ -1,1 +1,9 @@
-"""The life of a sort plan: load, check, compile into an image the line maps."""
+"""The life of a sort plan: load, check, compile into an image the line maps.
+
+- ``plan.load_plan``: a plan file, each key checked by itself.
+- ``machine.load_chutes``: the chutes of one sorter.
+- ``check.check_plan``: a plan against its network and machine, every error and warning at once.
+- ``compile.compile_plan``: the arrays a decision reads.
+- ``pre_advice.load_pre_advice``: the waybills the brands sent ahead.
+- ``image.write_image``, ``image.map_image``: either of them as an immutable file.
+"""

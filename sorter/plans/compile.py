@@ -1,0 +1,98 @@
+"""Compiles a plan, its network and its machine into the arrays a decision reads."""
+
+from typing import Any
+
+import numpy as np
+
+from plc_adapters.contract import DISPOSITIONS_MAX, Disposition, Records
+from routing_tables.codes import compile_codes
+from routing_tables.compile import PlaceArrays, compile_places
+from routing_tables.schema import Network
+from sorter.assignment.arrays import (
+    POLICY_BALANCED,
+    POLICY_FILLING,
+    POLICY_ORDERED,
+    PlanArrays,
+)
+from sorter.assignment.tables import build_places
+from sorter.errors import ConfigError
+from sorter.plans.crosscheck import DECIDED_BY_ROUTE, Findings, crosscheck
+from sorter.plans.plan import Plan
+
+POLICIES = {
+    "ordered": POLICY_ORDERED,
+    "balanced": POLICY_BALANCED,
+    "filling": POLICY_FILLING,
+}
+
+
+def compile_plan(
+    plan: Plan, network: Network, chutes: Records, version: int, centre: str, reaction_ms: int
+) -> tuple[PlanArrays, dict[str, Any]]:
+    """Compile a plan.
+
+    Args:
+        plan: The plan.
+        network: The network it is for.
+        chutes: CHUTE by number, the machine it is for.
+        version: Number of this version, from 1; each piece carries it.
+        centre: The centre it is to run in.
+        reaction_ms: What the PLC needs between holding an instruction and acting on it.
+
+    Returns:
+        The arrays, and the names behind their numbers: name, version, centre, groups, brands,
+        service_classes (index 0 of each is none or unknown).
+
+    Raises:
+        ConfigError: every problem that :func:`crosscheck` finds.
+        TableError: the routes make more zones than a plan can hold.
+    """
+    findings = crosscheck(plan, network, chutes, centre)
+    if findings.problems.count:
+        raise ConfigError(*findings.problems.lines())
+    places = places_of(plan, network, findings)
+    keys, zones = build_places(places.codes, places.zones)
+    numbers = group_numbers(plan)
+    groups = list(plan.groups.values())
+    dfa_next, dfa_pattern, pattern_brand = compile_codes(network.brands)
+    sizes = [0, *(len(group.chutes) for group in groups)]
+    dispositions = np.zeros(DISPOSITIONS_MAX, np.uint16)
+    for disposition in Disposition:
+        if disposition not in DECIDED_BY_ROUTE:
+            dispositions[disposition] = numbers[plan.exceptions.of(disposition)]
+    arrays = PlanArrays(
+        scalars=np.array([version, plan.laps, reaction_ms * 1_000_000, 0], np.int64),
+        dfa_next=dfa_next,
+        dfa_pattern=dfa_pattern,
+        pattern_brand=pattern_brand,
+        place_keys=keys,
+        place_zone=zones,
+        zone_group=places.zone_group,
+        group_first=np.cumsum([0, *sizes], dtype=np.int32),
+        group_chutes=np.array([chute for group in groups for chute in group.chutes], np.uint16),
+        group_policy=np.array([0, *(POLICIES[group.policy] for group in groups)], np.uint16),
+        group_overflow=np.array(
+            [0, *(numbers[group.overflow] if group.overflow else 0 for group in groups)],
+            np.uint16,
+        ),
+        disposition_group=dispositions,
+    )
+    metadata = {
+        "name": plan.name,
+        "version": version,
+        "centre": centre,
+        "groups": ["", *plan.groups],
+        "brands": ["", *(brand.code for brand in network.brands)],
+        "service_classes": ["", *network.service_classes],
+    }
+    return arrays, metadata
+
+
+def group_numbers(plan: Plan) -> dict[str, int]:
+    """Return the number of each group of a plan, from 1, in the order of its file."""
+    return {name: number for number, name in enumerate(plan.groups, 1)}
+
+
+def places_of(plan: Plan, network: Network, findings: Findings) -> PlaceArrays:
+    """Compile the routes of a plan without problems."""
+    return compile_places(network, findings.routes, group_numbers(plan))

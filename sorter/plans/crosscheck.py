@@ -1,0 +1,159 @@
+"""Checks a plan against its network and its machine, before anything is compiled."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from plc_adapters.contract import Disposition, Records
+from routing_tables.errors import Problems, TableError
+from routing_tables.routes import Route, derive_routes, load_routes
+from routing_tables.schema import NO_ROUTE, Network
+from sorter.assignment.choice import OVERFLOW_HOPS_MAX
+from sorter.plans.plan import Plan
+
+DECIDED_BY_ROUTE = (
+    Disposition.NONE,
+    Disposition.ROUTED,
+    Disposition.OVERFLOW,
+    Disposition.RECIRCULATED,
+)
+"""Dispositions that are no exception."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a plan amounts to; it can be compiled if there are no problems."""
+
+    problems: Problems = field(default_factory=Problems)
+    warnings: list[str] = field(default_factory=list)
+    routes: tuple[Route, ...] = ()
+
+
+def crosscheck(plan: Plan, network: Network, chutes: Records, centre: str) -> Findings:
+    """Find everything that is wrong with a plan for a centre and its machine.
+
+    Args:
+        plan: The plan.
+        network: The network it is for.
+        chutes: CHUTE by number, the machine.
+        centre: The centre it is to run in.
+    """
+    findings = Findings()
+    if plan.centre != centre:
+        findings.problems.add(
+            plan.source, f"centre: made for {plan.centre}, but this is {centre}; use its own plan"
+        )
+    try:
+        findings.routes = (
+            load_routes(plan.routes, network)
+            if plan.routes
+            else derive_routes(network, plan.centre)
+        )
+    except TableError as error:
+        findings.problems.extend(error.problems)
+    _check_chutes(plan, chutes, findings)
+    _check_overflows(plan, findings.problems)
+    _check_exceptions(plan, findings)
+    _check_routes(plan, findings)
+    _warn_of_unused(plan, findings)
+    return findings
+
+
+def _check_chutes(plan: Plan, chutes: Records, findings: Findings) -> None:
+    owner: dict[int, str] = {}
+    for name, group in plan.groups.items():
+        where = f"{plan.source}: groups.{name}.chutes"
+        for chute in group.chutes:
+            if not chutes[chute]["exists"]:
+                findings.problems.add(
+                    where, f"chute {chute} is not on the machine; correct it or add it there"
+                )
+            if chute in owner:
+                twice = "twice here" if owner[chute] == name else f"in {owner[chute]} already"
+                findings.problems.add(
+                    where, f"chute {chute} is {twice}; a chute belongs to one group, once"
+                )
+            owner.setdefault(chute, name)
+    spare = [int(number) for number in np.flatnonzero(chutes["exists"]) if number not in owner]
+    if spare:
+        findings.warnings.append(f"{plan.source}: no group uses the chutes {_some(spare)}")
+
+
+def _check_overflows(plan: Plan, problems: Problems) -> None:
+    for name, group in plan.groups.items():
+        where = f"{plan.source}: groups.{name}.overflow"
+        if group.overflow is not None and group.overflow not in plan.groups:
+            problems.add(where, f"no group {group.overflow}; name one of this plan")
+            continue
+        chain = _overflow_chain(plan, name)
+        if chain[-1] == name and len(chain) > 1:
+            problems.add(where, f"{' -> '.join(chain)} is a circle; end it")
+        elif len(chain) - 1 > OVERFLOW_HOPS_MAX:
+            problems.add(
+                where,
+                f"{len(chain) - 1} groups one after the other; "
+                f"at most {OVERFLOW_HOPS_MAX} are tried, shorten the chain",
+            )
+
+
+def _overflow_chain(plan: Plan, name: str) -> list[str]:
+    """Return a group and those it overflows to; a circle ends with the first group repeated."""
+    chain = [name]
+    while True:
+        following = plan.groups[chain[-1]].overflow
+        if following is None or following not in plan.groups:
+            return chain
+        repeated = following in chain
+        chain.append(following)
+        if repeated:
+            return chain
+
+
+def _check_exceptions(plan: Plan, findings: Findings) -> None:
+    """Exceptions have groups of their own: a piece held back must not leave with sorted ones."""
+    targets: dict[str, str] = {}
+    for route in findings.routes:
+        if route.group != NO_ROUTE:
+            targets.setdefault(route.group, route.prefix)
+    for key in type(plan.exceptions).model_fields:
+        name = getattr(plan.exceptions, key)
+        where = f"{plan.source}: exceptions.{key}"
+        if name not in plan.groups:
+            findings.problems.add(where, f"no group {name}; name one of this plan")
+            continue
+        for reached in dict.fromkeys(_overflow_chain(plan, name)):
+            if reached in targets:
+                how = "" if reached == name else f"overflows to {reached}, which "
+                findings.problems.add(
+                    where,
+                    f"{name} {how}takes sorted pieces too (prefix {targets[reached]}); "
+                    "give exceptions groups of their own",
+                )
+
+
+def _check_routes(plan: Plan, findings: Findings) -> None:
+    missing: dict[str, list[str]] = {}
+    for route in findings.routes:
+        if route.group not in plan.groups and route.group != NO_ROUTE:
+            missing.setdefault(route.group, []).append(route.prefix)
+    for name, prefixes in missing.items():
+        findings.problems.add(
+            plan.source,
+            f"groups.{name}: missing, but the routes send prefix {_some(prefixes)} there; add it",
+        )
+
+
+def _warn_of_unused(plan: Plan, findings: Findings) -> None:
+    used = {route.group for route in findings.routes}
+    used.update(plan.exceptions.of(disposition) for disposition in Disposition)
+    reached = {end for name in used & plan.groups.keys() for end in _overflow_chain(plan, name)}
+    findings.warnings += [
+        f"{plan.source}: groups.{name}: no route, exception or overflow leads there"
+        for name in plan.groups
+        if name not in reached
+    ]
+
+
+def _some(items: list[int] | list[str], shown: int = 5) -> str:
+    more = f" and {len(items) - shown} more" if len(items) > shown else ""
+    return ", ".join(map(str, items[:shown])) + more

@@ -1,0 +1,72 @@
+"""Loads the chutes of one sorter: what exists, where, and how much it takes."""
+
+from pathlib import Path
+
+import numpy as np
+
+from plc_adapters.contract import CHUTE_NUMBER_MAX, ChuteState, Records
+from routing_tables.errors import Problems
+from routing_tables.files import read_csv
+from sorter.errors import ConfigError
+from sorter.ports import CHUTE
+
+COLUMNS = ("chute", "position_mm", "capacity_pieces")
+POSITION_MAX_MM = 2_000_000
+"""Farthest chute; the longest loops surveyed have some 600 chutes on well under a kilometre."""
+CAPACITY_MAX = 100_000
+"""Pieces one chute can take, for a chute onto a conveyor that never fills."""
+
+
+def load_chutes(path: Path, speed_mm_s: int) -> Records:
+    """Load a machine's chutes, in the order in which a piece passes them.
+
+    Args:
+        path: CSV: chute,position_mm,capacity_pieces. Positions are measured from the scanner's
+            photo-eye downstream and rise from row to row.
+        speed_mm_s: Speed of the sorter.
+
+    Returns:
+        CHUTE[CHUTE_NUMBER_MAX + 1], all open and empty; ``exists`` is 0 where there is none.
+
+    Raises:
+        ConfigError: every error in the table.
+    """
+    problems = Problems()
+    chutes = np.zeros(CHUTE_NUMBER_MAX + 1, CHUTE)
+    lines: dict[int, int] = {}
+    passed_mm = 0
+    for line, row in read_csv(path, COLUMNS, problems):
+        where = f"{path}:{line}"
+        limits = (CHUTE_NUMBER_MAX, POSITION_MAX_MM, CAPACITY_MAX)
+        number, position_mm, capacity = (
+            _number(where, name, text, most, problems)
+            for name, text, most in zip(COLUMNS, row, limits, strict=True)
+        )
+        if number in lines:
+            problems.add(where, f"chute: {number} stands in line {lines[number]}; renumber one")
+        elif number:
+            lines[number] = line
+        if position_mm:
+            if position_mm <= passed_mm:
+                problems.add(
+                    where,
+                    f"position_mm: {position_mm} is not beyond the chute before it "
+                    f"({passed_mm}); list chutes downstream from the scanner",
+                )
+            passed_mm = position_mm
+        travel_ns = position_mm * 1_000_000_000 // speed_mm_s
+        chutes[number] = (1, ChuteState.OPEN, 0, capacity, 0, 0, 0, travel_ns)
+    if not lines and not problems.count:
+        problems.add(path, "no chutes; add a row for each")
+    if problems.count:
+        raise ConfigError(*problems.lines())
+    return chutes
+
+
+def _number(where: str, name: str, text: str, most: int, problems: Problems) -> int:
+    """Return a number from 1 to ``most``, or 0 and a problem."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(most)) else 0
+    if 1 <= number <= most:
+        return number
+    problems.add(where, f"{name}: {text!r:.40}; give a whole number from 1 to {most}")
+    return 0
