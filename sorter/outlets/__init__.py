@@ -1,1 +1,1 @@
-"""Where copies of the line's records go: counters in shared memory, and the metrics made of them."""
+"""Where copies of the line's records go: shared memory, and the metrics made of it."""

@@ -1,0 +1,246 @@
+"""The HTTP face of a site: health, metrics, lines, chutes, pieces, the live page."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+import sorter
+from sorter.api import models, views
+from sorter.api.health import checks
+from sorter.api.pieces import Histories, PieceStore
+from sorter.api.problems import Problem, ProblemError, handle_problems, problem, responses
+from sorter.errors import UnavailableError
+from sorter.outlets.metrics import Exposition
+from sorter.outlets.reading import BoardReader, LineView, ProcessView, RecorderBoardReader
+
+STATIC = Path(sorter.__file__).parent / "web" / "static"
+"""The live page's files."""
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+"""Sent with everything: the page loads from here alone, and nothing embeds it."""
+
+_logger = logging.getLogger(__name__)
+
+
+class JsonResponse(Response):
+    """JSON of plain data, written by orjson."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return the bytes that go out."""
+        return orjson.dumps(content)
+
+
+class MetricsResponse(Response):
+    """Metrics in the format that was asked for."""
+
+    media_type = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What the face shows of a site."""
+
+    site: str
+    lines: BoardReader
+    recorder: RecorderBoardReader
+    store: PieceStore
+
+    def line(self, name: str) -> tuple[ProcessView, LineView]:
+        """Return a line by name; ProblemError where there is none of that name."""
+        view = self.lines.read()
+        line = view.line(name)
+        if line is None:
+            names = ", ".join(other.name for other in view.lines)
+            raise ProblemError(
+                HTTPStatus.NOT_FOUND, f"no line {name[:80]!r} here; there are: {names}"
+            )
+        return view, line
+
+
+def create_app(face: Face) -> FastAPI:
+    """Return the application; it opens the store as it starts and closes it as it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            await face.store.open()
+        except (UnavailableError, OSError) as error:
+            _logger.warning("going on without the database for now: %s", error)
+        try:
+            yield
+        finally:
+            await face.store.close()
+
+    app = FastAPI(
+        title="Sorting centre",
+        version=sorter.__version__,
+        summary="What the sorter lines of a centre do, and the history of every piece.",
+        lifespan=lifespan,
+        docs_url=None,  # the interactive pages load scripts from elsewhere
+        redoc_url=None,
+        responses={**responses(500)},
+    )
+    handle_problems(app)
+    app.include_router(_health(face))
+    app.include_router(_lines(face))
+    app.include_router(_pieces(face))
+    _page(app)
+    _describe(app)
+
+    @app.middleware("http")
+    async def add_headers(
+        request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        response = await call_next(request)
+        response.headers.update(HEADERS)
+        return response
+
+    return app
+
+
+def _health(face: Face) -> APIRouter:
+    router = APIRouter(tags=["health"])
+    exposition = Exposition(face.site, face.lines, face.recorder)
+
+    @router.get("/livez", operation_id="getLive")
+    async def live() -> models.Live:
+        """Whether this process answers; looks at nothing else."""
+        return models.Live()
+
+    @router.get(
+        "/readyz",
+        operation_id="getReady",
+        response_class=JsonResponse,
+        responses={200: {"model": models.Ready}, **responses(503)},
+    )
+    async def ready(
+        request: Request,
+        verbose: Annotated[str | None, Query(description="Tell every check.")] = None,
+    ) -> Response:
+        """Whether pieces are sorted and recorded: line process, PLCs, database. 503 with reasons.
+
+        A PLC that is away makes the site not ready: no piece is answered then.
+        """
+        found = await checks(face.lines, face.store)
+        reasons = [f"{check.name}: {check.reason}" for check in found if not check.ok]
+        listed = [check.model_dump() for check in found]
+        if reasons:
+            more = {"checks": listed} if verbose is not None else {}
+            return problem(
+                request,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "; ".join(reasons),
+                reasons=reasons,
+                **more,
+            )
+        content = models.Ready(ready=True, checks=found if verbose is not None else None)
+        return JsonResponse(content.model_dump(exclude_none=True))
+
+    @router.get("/metrics", operation_id="getMetrics", response_class=MetricsResponse)
+    async def metrics(request: Request) -> Response:
+        """What Prometheus scrapes."""
+        content, content_type = exposition.render(request.headers.get("accept", ""))
+        return MetricsResponse(content, media_type=content_type)
+
+    return router
+
+
+def _lines(face: Face) -> APIRouter:
+    router = APIRouter(tags=["lines"], responses=responses(503))
+
+    @router.get("/lines", operation_id="listLines")
+    async def lines() -> models.Lines:
+        """All lines of the site, the line process, the journal and the recorder."""
+        view = face.lines.read()
+        return models.Lines(
+            site=face.site,
+            process=views.process(view),
+            journal=views.journal(view),
+            recorder=views.recorder(face.recorder),
+            lines=[views.summary(line) for line in view.lines],
+        )
+
+    @router.get("/lines/{line}", operation_id="getLine", responses=responses(404))
+    async def line_by_name(line: str) -> models.LineDetail:
+        """One line with everything that is counted."""
+        return views.detail(face.line(line)[1])
+
+    @router.get("/lines/{line}/chutes", operation_id="listChutes", responses=responses(404))
+    async def chutes(line: str) -> models.Chutes:
+        """All chutes of a line as they stand."""
+        return models.Chutes(line=line, chutes=views.chutes(face.line(line)[1]))
+
+    @router.get("/lines/{line}/picture", operation_id="getPicture", responses=responses(404))
+    async def picture(line: str) -> models.Picture:
+        """All that the live page draws of a line, in one answer."""
+        view, found = face.line(line)
+        return views.picture(face.site, view, found, views.recorder(face.recorder))
+
+    @router.get("/ledger", operation_id="getLedger")
+    async def ledger() -> models.Ledgers:
+        """Whether every piece is explained: the ledger of each line and their sum."""
+        return views.ledgers(face.lines.read().lines)
+
+    return router
+
+
+def _pieces(face: Face) -> APIRouter:
+    router = APIRouter(tags=["pieces"])
+    histories = Histories(face.store)
+
+    @router.get(
+        "/pieces/{code:path}",
+        operation_id="getPiece",
+        response_class=JsonResponse,
+        responses=responses(400, 404, 503),
+    )
+    async def piece(code: str) -> Response:
+        """The whole history of a piece, by its waybill, its piece id, or line/boot/piece."""
+        return JsonResponse(await histories.of(code))
+
+    return router
+
+
+def _page(app: FastAPI) -> None:
+    """Serve the live page."""
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(STATIC / "index.html")
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    async def icon() -> FileResponse:
+        return FileResponse(STATIC / "favicon.svg")
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+
+def _describe(app: FastAPI) -> None:
+    """Put the problem's schema into the description of the API, which refers to it."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        content = describe()
+        schemas = content.setdefault("components", {}).setdefault("schemas", {})
+        schemas.setdefault("Problem", Problem.model_json_schema())
+        return content
+
+    app.openapi = described  # type: ignore[method-assign]

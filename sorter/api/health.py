@@ -1,0 +1,53 @@
+"""Health: whether this process lives, and whether pieces are being sorted and recorded."""
+
+import asyncio
+
+from sorter.api.models import Check
+from sorter.api.pieces import PieceStore, StoreAwayError, ask
+from sorter.errors import UnavailableError
+from sorter.outlets.reading import BoardReader, LineView, ProcessView
+
+PING_TIMEOUT_S = 2.0
+"""A database that takes longer to answer is away."""
+
+
+async def checks(lines: BoardReader, store: PieceStore) -> list[Check]:
+    """Return what readiness stands on: line process, each line's PLC, database."""
+    database = asyncio.create_task(_database(store))
+    try:
+        view = lines.read()
+        found = [_process(view), *(_plc(line) for line in view.lines)]
+    except UnavailableError as error:
+        found = [_check("line process", str(error))]
+    return [*found, await database]
+
+
+def _process(view: ProcessView) -> Check:
+    if view.problem:
+        return _check("line process", view.problem)
+    if not view.ready:
+        return _check("line process", "still compiling kernels or reading its journal; wait")
+    return _check("line process", view.journal.problem)
+
+
+def _plc(line: LineView) -> Check:
+    name = f"plc of {line.name}"
+    if not line.reported:
+        return _check(name, "the line has not told yet how its link stands; wait")
+    if line.link.fenced:
+        return _check(name, line.link.problem or "another host was granted this line")
+    if not line.link.connected:
+        return _check(name, line.link.problem or "not connected")
+    return _check(name, "")
+
+
+async def _database(store: PieceStore) -> Check:
+    try:
+        await ask(store.ping(), PING_TIMEOUT_S)
+    except StoreAwayError as error:
+        return _check("database", str(error))
+    return _check("database", "")
+
+
+def _check(name: str, reason: str) -> Check:
+    return Check(name=name, ok=not reason, reason=reason)

@@ -1,0 +1,341 @@
+"""What the line process and the recorder keep in shared memory, written side.
+
+The hot path leaves raw copies in a preallocated buffer (a few microseconds a turn, whatever came);
+ten times a second the buffer is counted in bulk and everything a reader may want is copied.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plc_adapters.contract import (
+    CHUTE_NUMBER_MAX,
+    EVENT,
+    LINES_MAX,
+    AnswerStatus,
+    EventKind,
+    LinkStatus,
+    Records,
+)
+from sorter.clock import Clock
+from sorter.outlets.layout import (
+    COUNTERS_MAX,
+    HISTOGRAMS,
+    JOURNAL_NUMBERS,
+    LEDGER_TERMS_MAX,
+    LINE,
+    LINE_HEAD,
+    LINK_NUMBERS,
+    NAMES_BYTES,
+    OUTCOMES_MAX,
+    PIECES_SHOWN_MAX,
+    PROBLEM_BYTES,
+    RATE_WINDOW_S,
+    RECORDER,
+    JournalStatus,
+    layout_hash,
+    line_board,
+    to_text,
+)
+from sorter.outlets.mapped import BoardFile
+from sorter.ports import BATCH_MAX, BRANDS_MAX, DECISION, Batch
+
+PUBLISH_EVERY_NS = 100_000_000
+"""Pause between two copies of a line's state into the board."""
+HELD_MAX = 4 * BATCH_MAX
+"""Events, and decisions, held back to be counted together; a turn that no longer fits has them
+counted first."""
+
+LINE_BOARD_ID = layout_hash(LINE_HEAD, LINE)
+RECORDER_BOARD_ID = layout_hash(RECORDER)
+
+
+class TrackingView(Protocol):
+    """What the board shows of a line's tracking."""
+
+    @property
+    def chutes(self) -> Records:
+        """CHUTE by number."""
+
+    @property
+    def counters(self) -> NDArray[np.int64]:
+        """int64, in the order of the names given to the board."""
+
+    @property
+    def dispositions(self) -> NDArray[np.int64]:
+        """int64[DISPOSITIONS_MAX]."""
+
+    @property
+    def stations(self) -> NDArray[np.int64]:
+        """int64[STATION_NUMBER_MAX + 1], inductions."""
+
+    def in_flight(self) -> Records:
+        """PIECEs now on the sorter."""
+
+
+class LineBoard:
+    """One line's place on the board; takes copies of its turns."""
+
+    def __init__(
+        self, row: np.void, clock: Clock, ledger: Callable[[], Mapping[str, int]], terms: int
+    ) -> None:
+        self._row = row
+        self._clock = clock
+        self._ledger = ledger
+        self._terms = terms
+        self._outcomes = np.zeros((BRANDS_MAX, OUTCOMES_MAX), np.int64)
+        self._counts = {
+            name: np.zeros(len(bounds.values) + 1, np.int64) for name, bounds in HISTOGRAMS.items()
+        }
+        self._bounds = {name: np.array(b.values, np.int64) for name, b in HISTOGRAMS.items()}
+        self._totals = dict.fromkeys(HISTOGRAMS, 0)
+        self._events = np.zeros(HELD_MAX, EVENT)
+        self._decisions = np.zeros(HELD_MAX, DECISION)
+        self._answered_ns = np.zeros(HELD_MAX, np.int64)
+        self._event_count = 0
+        self._decision_count = 0
+        self._published_ns = 0
+
+    def set_plan(
+        self, name: str, version: int, brands: Sequence[str], groups: Mapping[int, str]
+    ) -> None:
+        """Tell which plan decides now.
+
+        Args:
+            name: Of the plan.
+            version: Of the plan.
+            brands: Brand codes by number; the one at 0 stands for "not known".
+            groups: Name of the chute group that each chute serves, by chute number.
+        """
+        row = self._row
+        row["plan_name"] = to_text(name, 64)
+        row["plan_version"] = version
+        row["brands"] = _names(brands, BRANDS_MAX)
+        row["groups"][:] = b""
+        for chute, group in groups.items():
+            row["groups"][chute] = to_text(group, 32)
+
+    def record(
+        self, batch: Batch, tracking: TrackingView, link: LinkStatus, answered_ns: int
+    ) -> None:
+        """Count a turn; ``answered_ns`` is when its instructions were with the PLC, 0 if none."""
+        events, decisions = len(batch.events), len(batch.decisions)
+        if events:
+            if max(self._event_count + events, self._decision_count + decisions) > HELD_MAX:
+                self._count()
+            start = self._event_count
+            self._event_count = start + events
+            _copy(self._events[start : self._event_count], batch.events)
+        if decisions and answered_ns:
+            start = self._decision_count
+            self._decision_count = start + decisions
+            _copy(self._decisions[start : self._decision_count], batch.decisions)
+            self._answered_ns[start : self._decision_count] = answered_ns
+        if len(batch.pieces):
+            brand = np.where(batch.pieces["brand"] < BRANDS_MAX, batch.pieces["brand"], 0)
+            outcome = np.where(batch.pieces["outcome"] < OUTCOMES_MAX, batch.pieces["outcome"], 0)
+            np.add.at(self._outcomes, (brand, outcome), 1)
+        if self._clock.now_ns() - self._published_ns >= PUBLISH_EVERY_NS:
+            self.publish(tracking, link)
+
+    def publish(self, tracking: TrackingView, link: LinkStatus) -> None:
+        """Copy the line's state to the board, whether or not it is time.
+
+        To be called now and then while the loop can't turn (its PLC is away), and once at the end.
+        """
+        self._count()
+        now_ns = self._clock.now_ns()
+        self._published_ns = now_ns
+        row = self._row
+        row["generation"] += 1
+        row["published_ns"] = now_ns
+        row["reported"] = 1
+        row["link"][:] = [getattr(link, name) for name in LINK_NUMBERS]
+        row["link_problem"] = to_text(link.problem, PROBLEM_BYTES)
+        row["counters"][: len(tracking.counters)] = tracking.counters
+        row["dispositions"][:] = tracking.dispositions
+        row["stations"][:] = tracking.stations
+        row["outcomes"][:] = self._outcomes
+        ledger = self._ledger()
+        row["ledger"][: self._terms] = list(ledger.values())
+        second = now_ns // 1_000_000_000
+        row["rate_second"][second % RATE_WINDOW_S] = second
+        row["rate_inducted"][second % RATE_WINDOW_S] = ledger["inducted"]
+        for name in HISTOGRAMS:
+            row[name]["counts"][:] = self._counts[name]
+            row[name]["total"] = self._totals[name]
+        row["chutes"][: len(tracking.chutes)] = tracking.chutes
+        self._show(tracking.in_flight())
+        row["generation"] += 1
+
+    def _show(self, pieces: Records) -> None:
+        self._row["in_flight"] = len(pieces)
+        pieces = pieces[:PIECES_SHOWN_MAX]
+        shown = self._row["shown"]
+        for field in ("piece_id", "cell", "lap", "disposition", "station", "brand"):
+            shown[field][: len(pieces)] = pieces[field]
+        shown["chute"][: len(pieces)] = pieces["chutes"][:, 0]
+        shown["inducted_ns"][: len(pieces)] = pieces["inducted_ns"]
+        shown["scanned_ns"][: len(pieces)] = pieces["scanned_ns"]
+
+    def _count(self) -> None:
+        """Count what is held into the histograms, and hold nothing."""
+        events = self._events[: self._event_count]
+        decisions = self._decisions[: self._decision_count]
+        answered_ns = self._answered_ns[: self._decision_count]
+        kind = events["kind"]
+        taken = (kind == EventKind.INSTRUCTED) & (events["status"] == AnswerStatus.ACCEPTED)
+        self._add("slack", events["slack_ms"][taken].astype(np.int64))
+        if len(decisions):
+            self._add("write", (answered_ns - decisions["decided_ns"]) // 1_000)
+            scans = events[kind == EventKind.SCANNED]
+            scanned, answered = _key(scans["boot_id"], scans["sequence"]), answered_ns
+            asked = _key(decisions["boot_id"], decisions["event_sequence"])
+            _, of_scan, of_answer = np.intersect1d(scanned, asked, return_indices=True)
+            heard_ns = scans["host_receive_ns"][of_scan]
+            self._add("answer", (answered[of_answer] - heard_ns) // 1_000)
+        self._event_count = 0
+        self._decision_count = 0
+
+    def _add(self, name: str, values: NDArray[np.int64]) -> None:
+        if not len(values):
+            return
+        counts = self._counts[name]
+        buckets = np.searchsorted(self._bounds[name], values, side="left")
+        counts += np.bincount(buckets, minlength=len(counts))
+        self._totals[name] += int(values.sum())
+
+
+class BoardWriter:
+    """The line process's board: one for all its lines, made anew at every start."""
+
+    def __init__(
+        self,
+        path: Path,
+        lines: Sequence[str],
+        counter_names: Sequence[str],
+        ledger_terms: Sequence[str],
+        clock: Clock,
+    ) -> None:
+        """Make the board.
+
+        Args:
+            path: Its file; one left by an earlier process is replaced.
+            lines: Names of the lines, in their order.
+            counter_names: Names of the tracking's counters, in their order.
+            ledger_terms: Names of the ledger's terms in their order, "inducted" among them.
+            clock: The lines' clock.
+
+        Raises:
+            UnavailableError: the file can't be made.
+            ValueError: more lines, counters or terms than a board holds.
+        """
+        if not 1 <= len(lines) <= LINES_MAX:
+            raise ValueError(f"{len(lines)} lines; a board holds 1 to {LINES_MAX}")
+        self._clock = clock
+        self._terms = len(ledger_terms)
+        self._file = BoardFile(path, line_board(len(lines)), LINE_BOARD_ID, clock.now_ns())
+        self._process = self._file.record["process"][0]
+        self._process["counter_names"] = _names(counter_names, COUNTERS_MAX)
+        self._process["ledger_terms"] = _names(ledger_terms, LEDGER_TERMS_MAX)
+        self._rows = self._file.record["lines"][0]
+        for number, name in enumerate(lines):
+            self._rows[number]["name"] = to_text(name, 32)
+
+    def line(
+        self, number: int, ledger: Callable[[], Mapping[str, int]], speed_mm_s: int
+    ) -> LineBoard:
+        """Return one line's place.
+
+        Args:
+            number: Of the line, from 0.
+            ledger: Returns the ledger's terms by name, in the order the board was given.
+            speed_mm_s: Of the sorter, which makes positions of the chutes' travel times.
+        """
+        row = self._rows[number]
+        row["speed_mm_s"] = speed_mm_s
+        return LineBoard(row, self._clock, ledger, self._terms)
+
+    def set_ready(self) -> None:
+        """Tell that the kernels are compiled and the lines recovered."""
+        self._file.head["ready"] = 1
+
+    def set_journal(self, status: JournalStatus) -> None:
+        """Tell how the journal stands."""
+        self._process["journal"][:] = [getattr(status, name) for name in JOURNAL_NUMBERS]
+        self._process["journal_problem"] = to_text(status.problem, PROBLEM_BYTES)
+
+    def beat(self) -> None:
+        """Tell that the process lives; at least twice in BEAT_STALE_S, from the loop's thread."""
+        self._file.beat()
+
+
+class RecorderBoardWriter:
+    """The recorder's board."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Make the board; raises UnavailableError where its file can't be made."""
+        self._file = BoardFile(path, RECORDER, RECORDER_BOARD_ID, clock.now_ns())
+
+    def update(
+        self, *, rows: int, batches: int, lag_seconds: float, connected: bool, problem: str
+    ) -> None:
+        """Tell how recording stands, and that the process lives.
+
+        Args:
+            rows: Rows written to the database since this process began.
+            batches: Transactions they took.
+            lag_seconds: Age of the oldest journaled record that is not in the database.
+            connected: Whether the database answers.
+            problem: What is wrong in one line, and what to do; empty while all is well.
+        """
+        record = self._file.record
+        record["rows"] = rows
+        record["batches"] = batches
+        record["lag_seconds"] = lag_seconds
+        record["connected"] = connected
+        record["problem"] = to_text(problem, PROBLEM_BYTES)
+        self._file.head["ready"] = 1
+        self._file.beat()
+
+
+def _names(names: Sequence[str], limit: int) -> bytes:
+    text = json.dumps(list(names), ensure_ascii=False).encode()
+    if len(names) > limit or len(text) > NAMES_BYTES:
+        raise ValueError(
+            f"{len(names)} names in {len(text)} bytes; a board holds {limit} in {NAMES_BYTES}"
+        )
+    return text
+
+
+def _copy(to: Records, records: Records) -> None:
+    """Copy records byte for byte: many times faster than field by field."""
+    opaque = f"V{to.dtype.itemsize}"
+    to.view(opaque)[:] = records.view(opaque)
+
+
+def _key(boot_id: NDArray[np.uint32], sequence: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """Return one number for each event's (boot, sequence)."""
+    return (boot_id.astype(np.uint64) << np.uint64(32)) | sequence
+
+
+def chutes_of_groups(
+    names: Sequence[str], first: NDArray[np.int32], chutes: NDArray[np.uint16]
+) -> dict[int, str]:
+    """Return the group each chute serves, from a compiled plan's arrays.
+
+    Args:
+        names: Group names by number, group 0 is none.
+        first: int32[groups + 2], where each group's chutes begin.
+        chutes: uint16, the chutes of all groups.
+    """
+    served: dict[int, str] = {}
+    for number, name in enumerate(names):
+        for chute in chutes[first[number] : first[number + 1]]:
+            if 0 < chute <= CHUTE_NUMBER_MAX:
+                served.setdefault(int(chute), name)
+    return served

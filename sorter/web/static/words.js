@@ -1,0 +1,75 @@
+// The page's words in both languages; the terms are those of the express trade.
+
+const en = {
+  title: "Sorting centre", line: "Line", table: "All chutes as a table", other: "中文",
+  picture: "The sorter as it runs",
+  rate: "pieces per hour", on_sorter: "on the sorter", slack50: "slack, half of answers",
+  inducted: "inducted", discharged: "discharged", removed: "removed", lost: "lost",
+  unexplained: "unexplained", ledger: "Ledger",
+  read_rate: "Read rate", recirculation: "Recirculation", slack: "Slack, 50 % / 99 % of answers",
+  answer: "Answered within, 50 % / 99 %", misses: "Deadlines missed", lag: "Behind in recording",
+  rows: "Rows recorded", plan: "Sort plan",
+  plc: "PLC", process: "Line process", database: "Database",
+  well: "ok", away: "away", fenced: "taken over", starting: "starting",
+  scanner: "scanner", induction: "induction",
+  chute: "Chute", group: "Group", position: "Position", state: "State", fill: "Fill",
+  reserved: "On the way", total: "Discharged",
+  open: "open", emptied: "open", full: "full", locked: "locked", blocked: "blocked",
+  unknown: "not reported", piece_routed: "piece to its chute", piece_waiting: "not scanned yet",
+  piece_round: "stays on for a lap", piece_exception: "exception",
+  execute: "running", stopped: "stopped", held: "held", suspended: "suspended", aborted: "aborted",
+  no_answer: "The service does not answer; trying again every second.",
+  return_zone: "return, not to scale",
+};
+
+const zh = {
+  title: "分拣中心", line: "分拣线", table: "全部格口列表", other: "English",
+  picture: "分拣机实时画面",
+  rate: "件/小时", on_sorter: "在线件数", slack50: "时间余量(半数)",
+  inducted: "上件", discharged: "落格", removed: "人工取下", lost: "遗失",
+  unexplained: "无法解释", ledger: "台账",
+  read_rate: "识别率", recirculation: "回流率", slack: "时间余量 50 % / 99 %",
+  answer: "应答时间 50 % / 99 %", misses: "超时", lag: "入库滞后",
+  rows: "入库行数", plan: "分拣方案",
+  plc: "PLC", process: "产线进程", database: "数据库",
+  well: "正常", away: "断开", fenced: "已被接管", starting: "启动中",
+  scanner: "扫描", induction: "供件台",
+  chute: "格口", group: "格口组", position: "位置", state: "状态", fill: "件数",
+  reserved: "途中", total: "累计落格",
+  open: "开放", emptied: "开放", full: "满格", locked: "锁格", blocked: "堵塞",
+  unknown: "未上报", piece_routed: "去往格口", piece_waiting: "待扫描",
+  piece_round: "回流一圈", piece_exception: "异常件",
+  execute: "运行", stopped: "停机", held: "保持", suspended: "暂停", aborted: "中止",
+  no_answer: "服务无应答,每秒重试。",
+  return_zone: "回程(未按比例)",
+};
+
+const all = { en, zh };
+const KEY = "sorter.language";
+
+export let language = localStorage.getItem(KEY) ?? (navigator.language.startsWith("zh") ? "zh" : "en");
+
+export function word(key) {
+  return all[language][key] ?? key;
+}
+
+export function toggleLanguage() {
+  language = language === "en" ? "zh" : "en";
+  localStorage.setItem(KEY, language);
+}
+
+export function number(value, digits = 0) {
+  if (value === null || value === undefined) return "–";
+  return value.toLocaleString(language === "zh" ? "zh-CN" : "en-GB", {
+    minimumFractionDigits: digits, maximumFractionDigits: digits,
+  });
+}
+
+export function percent(share) {
+  return share === null ? "–" : `${number(share * 100, 1)} %`;
+}
+
+export function milliseconds(value) {
+  if (value === null) return "–";
+  return value >= 1000 ? `${number(value / 1000, 1)} s` : `${number(value, value < 10 ? 1 : 0)} ms`;
+}

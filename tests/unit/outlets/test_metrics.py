@@ -1,0 +1,148 @@
+"""The exposition: its names, its children, its numbers."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parse_openmetrics,
+)
+from prometheus_client.parser import text_string_to_metric_families
+
+from plc_adapters.contract import Disposition, EventKind
+from sorter.clock import SystemClock
+from sorter.line.tracking import COUNTER_NAMES
+from sorter.outlets.board import RecorderBoardWriter
+from sorter.outlets.metrics import (
+    COVERED_COUNTERS,
+    LABELLED_COUNTERS,
+    PLAIN_COUNTERS,
+    Exposition,
+)
+from sorter.outlets.reading import BoardReader, RecorderBoardReader
+
+Lab = Any
+NOT_BASE_UNITS = ("_ms", "_us", "_ns", "milliseconds", "minutes", "_mm", "kilobytes", "percent")
+LABELS = {
+    *("site", "line", "chute", "state", "station", "result", "cause", "status", "outcome"),
+    *("disposition", "brand", "term", "plan", "version", "le"),
+}
+"""Every label has few values; no piece and no waybill among them."""
+
+
+def exposition(lab: Lab) -> Exposition:
+    recorder = RecorderBoardReader(lab.path.with_name("recorder.board"))
+    return Exposition("lyg", BoardReader(lab.path), recorder)
+
+
+def scrape(lab: Lab) -> dict[str, Metric]:
+    text = exposition(lab).render("")[0].decode()
+    return {metric.name: metric for metric in text_string_to_metric_families(text)}
+
+
+def value(metrics: dict[str, Metric], sample: str, **labels: str) -> float:
+    """Return the one sample of that name that has these labels."""
+    found = [
+        s.value
+        for metric in metrics.values()
+        for s in metric.samples
+        if s.name == sample and labels.items() <= s.labels.items()
+    ]
+    assert len(found) == 1, (sample, labels, found)
+    return found[0]
+
+
+@pytest.fixture
+def running(lab: Lab) -> Lab:
+    board = RecorderBoardWriter(lab.path.with_name("recorder.board"), SystemClock())
+    board.update(rows=12, batches=3, lag_seconds=0.5, connected=True, problem="")
+    lab.recorder = board
+    lab.run_pieces([1, 2, 3])
+    lab.turn(lab.events(EventKind.INDUCTED, [4], station=9))
+    lab.publish()
+    lab.writer.set_ready()
+    return lab
+
+
+def test_names_follow_the_conventions(running: Lab) -> None:
+    metrics = scrape(running)
+    assert len(metrics) > 50
+    for metric in metrics.values():
+        assert re.fullmatch(r"sorter_[a-z0-9_]+", metric.name)
+        assert metric.documentation.endswith("."), metric.name
+        assert not any(unit in metric.name for unit in NOT_BASE_UNITS), metric.name
+        assert metric.type in ("counter", "gauge", "histogram", "summary"), metric.name
+        for sample in metric.samples:
+            assert set(sample.labels) <= LABELS, sample
+            assert sample.labels["site"] == "lyg"
+            assert sample.name.endswith("_total") == (metric.type == "counter"), sample.name
+        if metric.type == "histogram":
+            assert metric.name.endswith("_seconds")
+
+
+def test_every_counter_of_a_line_is_told_once() -> None:
+    labelled: Iterable[str] = [c for _, _, _, children in LABELLED_COUNTERS for c in children]
+    told = [*PLAIN_COUNTERS, *labelled, *COVERED_COUNTERS]
+    assert sorted(told) == sorted(COUNTER_NAMES)
+
+
+def test_numbers_are_those_of_the_line(running: Lab) -> None:
+    metrics = scrape(running)
+    one = {"line": "loop-1"}
+    assert value(metrics, "sorter_line_process_up") == 1
+    assert value(metrics, "sorter_line_process_ready") == 1
+    assert value(metrics, "sorter_pieces_inducted_total", **one) == 4
+    assert value(metrics, "sorter_station_pieces_inducted_total", **one, station="9") == 1
+    assert value(metrics, "sorter_scans_total", **one, result="read") == 3
+    assert value(metrics, "sorter_pieces_ended_total", **one, outcome="sorted") == 3
+    assert value(metrics, "sorter_ledger_pieces", **one, term="on_sorter") == 1
+    assert value(metrics, "sorter_ledger_pieces", **one, term="unexplained") == 0
+    assert value(metrics, "sorter_plc_connected", **one) == 1
+    assert value(metrics, "sorter_chute_pieces", **one, chute="2") == 3
+    assert value(metrics, "sorter_chute_available", **one, chute="2") == 1
+    assert value(metrics, "sorter_chutes", **one, state="open") == 6
+    assert value(metrics, "sorter_plan_info", **one) == 1
+    assert value(metrics, "sorter_recorder_rows_total") == 12
+    assert value(metrics, "sorter_recorder_lag_seconds") == 0.5
+    assert value(metrics, "sorter_answer_slack_seconds_count", **one) == 3
+    assert value(metrics, "sorter_answer_slack_seconds_sum", **one) == pytest.approx(4.5)
+    assert value(metrics, "sorter_answer_slack_seconds_bucket", **one, le="1.25") == 0
+    assert value(metrics, "sorter_answer_slack_seconds_bucket", **one, le="1.5") == 3
+    assert value(metrics, "sorter_answer_slack_seconds_bucket", **one, le="+Inf") == 3
+    assert value(metrics, "sorter_answer_seconds_sum", **one) == pytest.approx(0.006)
+
+
+def test_every_child_is_there_before_the_first_piece(lab: Lab) -> None:
+    lab.publish()
+    metrics = scrape(lab)
+    for disposition in Disposition:
+        labels = {"line": "loop-1", "disposition": disposition.name.lower()}
+        assert value(metrics, "sorter_dispositions_total", **labels) == 0
+    for name, _, label, children in LABELLED_COUNTERS:
+        for child in children.values():
+            labels = {"line": "loop-1", label: child}
+            assert value(metrics, f"sorter_{name}_total", **labels) == 0
+    for brand in ("unknown", "HX", "QY"):
+        labels = {"line": "loop-1", "brand": brand, "outcome": "sorted"}
+        assert value(metrics, "sorter_brand_pieces_ended_total", **labels) == 0
+    assert value(metrics, "sorter_answer_seconds_count", line="loop-1") == 0
+
+
+def test_without_processes_only_their_absence_is_told(tmp_path: Path) -> None:
+    lines = BoardReader(tmp_path / "line.board")
+    recorder = RecorderBoardReader(tmp_path / "recorder.board")
+    text = Exposition("lyg", lines, recorder).render("")[0].decode()
+    metrics = {metric.name: metric for metric in text_string_to_metric_families(text)}
+    assert set(metrics) == {"sorter_line_process_up", "sorter_recorder_up"}
+    assert value(metrics, "sorter_line_process_up") == 0
+    assert value(metrics, "sorter_recorder_up") == 0
+
+
+def test_openmetrics_is_given_to_who_asks_for_it(running: Lab) -> None:
+    text, content_type = exposition(running).render("application/openmetrics-text")
+    assert content_type.startswith("application/openmetrics-text")
+    families = list(parse_openmetrics(text.decode()))  # type: ignore[no-untyped-call]
+    assert {m.name for m in families} >= {"sorter_plan"}
