@@ -241,6 +241,12 @@ class LinkStatus:
     polls: int = 0
     resent: int = 0
     """Instructions written again after a reconnect; harmless, as the PLC knows their sequence."""
+    malformed_count: int = 0
+    """Event slots that broke a rule of the layout; delivered as far as they could be read."""
+    missed_count: int = 0
+    """Events that the PLC had overwritten before they were read."""
+    dropped_count: int = 0
+    """Instructions never given to the PLC: it had started anew, was fenced, or too slow."""
 
 
 class Adapter(Protocol):

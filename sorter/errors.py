@@ -20,6 +20,8 @@ class Exit(IntEnum):
     """Another host holds a line that this one was to run."""
     INTERNAL = 70
     """A fault of this program; the log has the trace."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
 
 
 class SorterError(Exception):

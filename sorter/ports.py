@@ -79,6 +79,7 @@ PIECE = np.dtype(
         ("length_mm", "i2"),
         ("width_mm", "i2"),
         ("height_mm", "i2"),
+        ("conflict", "u2"),
         ("slack_ms", "i4"),
         ("destination", "i8"),
         ("waybill", "u1", (CODE_BYTES,)),
@@ -89,7 +90,8 @@ PIECE = np.dtype(
 
 ``outcome`` is a DischargeStatus, ``answer`` the last AnswerStatus the PLC gave, ``first_chute`` the
 chute first assigned (what a mis-sort is measured against), ``reserved_chute`` where room is kept,
-``slack_ms`` the smallest slack of its instructions (2**31-1 before the first).
+``slack_ms`` the smallest slack of its instructions (2**31-1 before the first), ``conflict`` 1 once
+two different waybills were read on it, on one lap or on several: it then stays a conflict.
 """
 
 CHUTE = np.dtype(

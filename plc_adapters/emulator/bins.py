@@ -1,0 +1,98 @@
+"""Chutes as metal and people make them: they fill, are emptied, jam, are locked."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from plc_adapters.contract import ChuteState
+from plc_adapters.emulator.config import ChuteRow, Emptying, Lock
+
+Signal = Callable[[int, ChuteState, int], None]
+"""Called with chute, new state and instant in microseconds."""
+
+
+class Agenda(Protocol):
+    """Where something can be put off to."""
+
+    def at(self, instant_us: int, what: Callable[[int], None]) -> None:
+        """Have ``what`` called with its instant when that has come."""
+
+
+class Bin:
+    """One chute. It takes pieces while it is free; its state is what its sensors say."""
+
+    def __init__(self, row: ChuteRow, emptying: Emptying, agenda: Agenda, signal: Signal) -> None:
+        self.number = row.chute
+        self.position_mm = row.position_mm
+        self.capacity = row.capacity_pieces
+        self.state = ChuteState.OPEN
+        self.count = 0
+        self._emptying = emptying
+        self._agenda = agenda
+        self._signal = signal
+        self._holds = 0
+        self._change = 0
+        if emptying.empty_every_ms:
+            agenda.at(emptying.empty_every_ms * 1000, self._periodic)
+
+    @property
+    def free(self) -> bool:
+        """Whether it takes a piece at this instant."""
+        return self.state in (ChuteState.OPEN, ChuteState.EMPTIED)
+
+    def drop(self, now_us: int, *, jams: bool) -> None:
+        """Take a piece; it may be the one that fills the chute, or that jams it."""
+        self.count += 1
+        if jams:
+            self.close(now_us, ChuteState.BLOCKED, self._emptying.clear_jam_ms)
+        elif self.count >= self.capacity:
+            self._fill(now_us)
+
+    def close(self, now_us: int, state: ChuteState, for_ms: int) -> None:
+        """Block or lock the chute for a while; whoever held it last opens it."""
+        self._holds += 1
+        self._become(state, now_us)
+        self._agenda.at(now_us + for_ms * 1000, self._reopen)
+
+    def plan_lock(self, lock: Lock) -> None:
+        """Have the chute locked at its panel later."""
+        self._agenda.at(
+            lock.after_ms * 1000,
+            lambda instant_us: self.close(instant_us, ChuteState.LOCKED, lock.for_ms),
+        )
+
+    def _reopen(self, now_us: int) -> None:
+        """End one hold; the last one to end shows what is below it."""
+        self._holds -= 1
+        if self._holds:
+            return
+        if self.count >= self.capacity:
+            self._fill(now_us)
+        else:
+            self._become(ChuteState.OPEN, now_us)
+
+    def _fill(self, now_us: int) -> None:
+        """Become full, and call for somebody to change the bag."""
+        self._become(ChuteState.FULL, now_us)
+        change = self._change
+        self._agenda.at(
+            now_us + self._emptying.empty_after_ms * 1000,
+            lambda instant_us: self._empty(instant_us) if change == self._change else None,
+        )
+
+    def _empty(self, now_us: int) -> None:
+        """Change the bag, unless the chute is locked or blocked: then it waits for its opening."""
+        if not self._holds:
+            self._change += 1
+            self.count = 0
+            self._become(ChuteState.EMPTIED, now_us)
+
+    def _periodic(self, now_us: int) -> None:
+        """Change a bag that is not empty, and come back."""
+        if self.count:
+            self._empty(now_us)
+        self._agenda.at(now_us + self._emptying.empty_every_ms * 1000, self._periodic)
+
+    def _become(self, state: ChuteState, now_us: int) -> None:
+        """Take a state and let the sensors report it, after whatever caused it."""
+        self.state = state
+        self._agenda.at(now_us, lambda instant_us: self._signal(self.number, state, instant_us))

@@ -1,0 +1,328 @@
+"""The PLC's program: tracks cells, tells the host, takes its instructions, moves the gates.
+
+One :meth:`PlcProgram.cycle` is one scan cycle: what the metal did since the last one, then what the
+hosts wrote, then what they may read. Between two cycles the program acts only through outputs that
+were set before, as a PLC's encoder cams do; so what a host writes counts from the next cycle on.
+"""
+
+from dataclasses import dataclass
+
+from plc_adapters.contract import (
+    LAPS_MAX,
+    AnswerStatus,
+    ChuteState,
+    DischargeStatus,
+    EventKind,
+    MachineState,
+    ScanStatus,
+)
+from plc_adapters.emulator.config import ChuteRow, EmulatorFile
+from plc_adapters.emulator.memory import Memory
+from plc_adapters.emulator.plant import Drop, Plant, Reading
+from plc_adapters.emulator.ring import Answer, EventRing, Report
+from plc_adapters.emulator.seats import Instruction, Seats
+from plc_adapters.emulator.tally import Tally
+from plc_adapters.mailbox.table import (
+    HEADER,
+    LAYOUT_VERSION,
+    MAGIC,
+    MAGIC_TEXT,
+    next_sequence,
+)
+
+
+@dataclass(slots=True)
+class Tracked:
+    """A piece as the PLC knows it; ``scanned_us`` is -1 before its first scan."""
+
+    piece_id: int
+    cell: int
+    station: int
+    lap: int = 0
+    scanned_us: int = -1
+    held: Instruction | None = None
+    """The instruction of this lap."""
+    aborted: int = 0
+    """ABORTED bits of this lap."""
+    too_late: bool = False
+    """An instruction of this lap came too late."""
+
+
+class PlcProgram:
+    """The program of one sorter. ``plant`` is set once, by whoever builds both."""
+
+    plant: Plant
+
+    def __init__(
+        self,
+        file: EmulatorFile,
+        chutes: list[ChuteRow],
+        memory: Memory,
+        tally: Tally,
+        boot_id: int,
+    ) -> None:
+        plc = file.plc
+        self._plc = plc
+        self._memory = memory
+        self._scanner = file.loop.scanner
+        self._positions = {row.chute: row.position_mm for row in chutes}
+        self._next_piece_id = plc.first_piece_id
+        self._heartbeat = 0
+        self._stopped = False
+        self.tally = tally
+        self.boot_id = boot_id
+        self.pieces: dict[int, Tracked] = {}
+        self._by_cell: dict[int, Tracked] = {}
+        self.ring = EventRing(memory, plc.event_slots, plc.backlog_events_max, plc.first_sequence)
+        self.seats = Seats(memory, plc.host_watchdog_ms * 1000)
+        self.machine_state = MachineState.SUSPENDED if plc.wait_for_host else MachineState.EXECUTE
+        self._write_constants()
+        self._report(EventKind.MACHINE_STATE, self.machine_state, 0)
+
+    def cycle(self, now_us: int) -> None:
+        """Run one scan cycle at that instant of the plant's time."""
+        self.plant.run(now_us)
+        self.seats.watch(now_us)
+        self._watch_machine(now_us)
+        self.ring.acknowledge(self.seats.acknowledgement())
+        for instruction in self.seats.take():
+            self._take(instruction, now_us)
+        self.ring.flush()
+        self._write_header(now_us)
+
+    def stop_induction(self) -> None:
+        """Suspend the machine for good: the belt runs on, no piece is loaded any more."""
+        self._stopped = True
+
+    def may_load(self, cell: int) -> bool:
+        """Load cells believed empty, in EXECUTE, while the host keeps up with the events."""
+        return (
+            self.machine_state is MachineState.EXECUTE
+            and cell not in self._by_cell
+            and not self.ring.nearly_full
+        )
+
+    def on_inducted(self, station: int, cell: int, now_us: int) -> None:
+        """Give the piece its id and begin to track it."""
+        piece = Tracked(self._next_piece_id, cell, station)
+        self._next_piece_id = next_sequence(self._next_piece_id)
+        self.pieces[piece.piece_id] = piece
+        self._by_cell[cell] = piece
+        self.tally.inducted += 1
+        self._report(EventKind.INDUCTED, 0, now_us, piece, station=station)
+
+    def on_eye(self, cell: int, reading: Reading | None, now_us: int) -> None:
+        """Begin a lap; an empty cell that should carry a piece means it was lost."""
+        piece = self._by_cell[cell]
+        if reading is None:
+            self._end(piece, DischargeStatus.LOST, 0, now_us)
+            return
+        if piece.scanned_us >= 0:
+            piece.lap = min(piece.lap + 1, LAPS_MAX)
+            piece.held = None
+            piece.too_late = False
+            self.tally.recirculated += 1
+        piece.scanned_us = now_us
+        self.tally.scanned += 1
+        self.tally.no_reads += not reading.codes
+        status = reading.status | piece.aborted
+        piece.aborted = 0
+        self._report(EventKind.SCANNED, status, now_us, piece, station=self._scanner, read=reading)
+        self._aim(piece, now_us)
+
+    def on_chute_passed(self, cell: int, chute: int, now_us: int) -> None:
+        """Decide at the gate: discharge here, or look ahead to the next one."""
+        piece = self._by_cell[cell]
+        status = self._way_out(piece, chute, now_us)
+        if status is not None:
+            self._discharge(piece, chute, status, now_us)
+        if cell in self._by_cell:
+            self._aim(piece, now_us)
+
+    def on_removed(self, cell: int, now_us: int) -> None:
+        """Somebody took the piece off."""
+        self._end(self._by_cell[cell], DischargeStatus.REMOVED, 0, now_us)
+
+    def on_chute_state(self, chute: int, state: ChuteState, now_us: int) -> None:
+        """Tell the host about a chute."""
+        self._report(EventKind.CHUTE_STATE, state, now_us, chute=chute)
+
+    def _aim(self, piece: Tracked, now_us: int) -> None:
+        """Watch for the next chute that this piece may leave at."""
+        named = piece.held.named if piece.held else ()
+        ahead = [
+            chute
+            for chute in {*named, self._plc.default_chute}
+            if not self._passed(piece, chute, now_us)
+        ]
+        if ahead:
+            self.plant.aim(piece.cell, min(ahead, key=self._positions.__getitem__))
+
+    def _passed(self, piece: Tracked, chute: int, now_us: int) -> bool:
+        """Whether the piece is past that chute on this lap; not before its first scan."""
+        reached_us = piece.scanned_us + self.plant.travel_us[chute]
+        return piece.scanned_us >= 0 and now_us >= reached_us
+
+    def _way_out(self, piece: Tracked, chute: int, now_us: int) -> DischargeStatus | None:
+        """Return how the piece leaves at the chute it passes; None if it stays on."""
+        bins = self.plant.bins
+        held = piece.held
+        named = held.named if held else ()
+        if chute not in named and held is not None and piece.lap < self._plc.lap_limit:
+            return None
+        if not bins[chute].free:
+            full = bins[chute].state is ChuteState.FULL
+            piece.aborted |= ScanStatus.ABORTED_FULL if full else ScanStatus.ABORTED_CLOSED
+            return None
+        if chute in named:
+            better_ahead = any(
+                bins[better].free and not self._passed(piece, better, now_us)
+                for better in named[: named.index(chute)]
+            )
+            return None if better_ahead else DischargeStatus.SORTED
+        if held is not None:
+            return DischargeStatus.DEFAULT_LAP_LIMIT
+        if self.seats.host_silent:
+            return DischargeStatus.DEFAULT_HOST_SILENT
+        return DischargeStatus.DEFAULT_NO_INSTRUCTION
+
+    def _discharge(self, piece: Tracked, chute: int, status: DischargeStatus, now_us: int) -> None:
+        """Turn the cell's belt and believe the sensor at the chute."""
+        match self.plant.discharge(piece.cell, chute):
+            case Drop.STUCK:
+                piece.aborted |= ScanStatus.ABORTED_MECHANICAL
+            case Drop.EMPTY:
+                self._end(piece, DischargeStatus.LOST, 0, now_us)
+            case Drop.DONE:
+                if status is DischargeStatus.DEFAULT_NO_INSTRUCTION and not piece.too_late:
+                    self.tally.deadline_misses += 1
+                self._end(piece, status, chute, now_us)
+
+    def _end(self, piece: Tracked, status: DischargeStatus, chute: int, now_us: int) -> None:
+        """Report that the piece is gone and forget it."""
+        del self.pieces[piece.piece_id]
+        del self._by_cell[piece.cell]
+        self.tally.end(piece.piece_id, status)
+        self._report(EventKind.DISCHARGED, status, now_us, piece, chute=chute)
+
+    def _take(self, instruction: Instruction, now_us: int) -> None:
+        """Judge an instruction, act on it, and echo it with what is held now."""
+        piece = self.pieces.get(instruction.piece_id)
+        status = self._judge(instruction, piece, now_us)
+        self.tally.answers[status] += 1
+        if piece is not None and status is AnswerStatus.ACCEPTED:
+            self.tally.accept(piece.piece_id, piece.lap, instruction.revision)
+            if piece.held is None and piece.scanned_us >= 0:
+                self.tally.latency.add(instruction.received_us - piece.scanned_us)
+            piece.held = instruction
+            self._aim(piece, now_us)
+        elif piece is not None and status is AnswerStatus.TOO_LATE:
+            self.tally.deadline_misses += piece.held is None and not piece.too_late
+            piece.too_late = True
+        held = piece.held if piece else None
+        answer = Answer(instruction.sequence)
+        if held is not None:
+            answer = Answer(
+                instruction.sequence,
+                held.epoch,
+                held.revision,
+                held.chutes,
+                held.disposition,
+                held.plan_version,
+                held.deadline_ms,
+            )
+        report = Report(
+            EventKind.INSTRUCTED,
+            status,
+            self._time_ms(now_us),
+            instruction.piece_id,
+            cell=piece.cell + 1 if piece else 0,
+            lap=piece.lap if piece else instruction.lap,
+            answer=answer,
+        )
+        self.ring.offer(report)
+
+    def _judge(self, instruction: Instruction, piece: Tracked | None, now_us: int) -> AnswerStatus:
+        """Return what becomes of an instruction; the order of the questions is part of the rule."""
+        if self._malformed(instruction):
+            return AnswerStatus.MALFORMED
+        if not self.seats.may_instruct(instruction):
+            return AnswerStatus.REFUSED_EPOCH
+        if piece is None or instruction.lap > piece.lap:
+            return AnswerStatus.UNKNOWN_PIECE
+        named = instruction.named
+        revision_held = -1 if piece.held is None else piece.held.revision
+        if instruction.lap == piece.lap and instruction.revision <= revision_held:
+            return AnswerStatus.REFUSED_HELD
+        passed = bool(named) and all(self._passed(piece, chute, now_us) for chute in named)
+        late = passed or instruction.lap < piece.lap
+        return AnswerStatus.TOO_LATE if late else AnswerStatus.ACCEPTED
+
+    def _malformed(self, instruction: Instruction) -> bool:
+        """Whether the check sum is wrong, a chute does not exist, or one follows an empty place."""
+        named = instruction.named
+        return (
+            not instruction.sound
+            or instruction.chutes[: len(named)] != named
+            or any(chute not in self._positions for chute in named)
+        )
+
+    def _watch_machine(self, now_us: int) -> None:
+        """Suspend or run, and report the change."""
+        waiting = self._plc.wait_for_host and not self.seats.granted_epoch
+        state = MachineState.SUSPENDED if waiting or self._stopped else MachineState.EXECUTE
+        if state is not self.machine_state:
+            self.machine_state = state
+            self._report(EventKind.MACHINE_STATE, state, now_us)
+
+    def _report(
+        self,
+        kind: EventKind,
+        status: int,
+        now_us: int,
+        piece: Tracked | None = None,
+        *,
+        station: int = 0,
+        chute: int = 0,
+        read: Reading | None = None,
+    ) -> None:
+        """Queue an event that happened at that instant; cells are numbered from 1 for the host."""
+        report = Report(kind, status, self._time_ms(now_us), station=station, chute=chute)
+        if piece is not None:
+            report = report._replace(piece_id=piece.piece_id, cell=piece.cell + 1, lap=piece.lap)
+        if read is not None:
+            report = report._replace(
+                weight_g=read.weight_g,
+                length_mm=read.length_mm,
+                width_mm=read.width_mm,
+                height_mm=read.height_mm,
+                codes=read.codes,
+            )
+        self.ring.offer(report)
+
+    def _time_ms(self, now_us: int) -> int:
+        """Return the PLC's millisecond counter at that instant."""
+        return (self._plc.first_time_ms + now_us // 1000) & 0xFFFF_FFFF
+
+    def _write_constants(self) -> None:
+        """Write what a host proves the layout by."""
+        put = self._memory.put
+        text = HEADER.field("magic_text")
+        put(0, HEADER.field("magic"), MAGIC)
+        self._memory.put_text(text.offset, text.count, MAGIC_TEXT)
+        put(0, HEADER.field("layout_version"), LAYOUT_VERSION)
+        put(0, HEADER.field("event_slots"), self._plc.event_slots)
+        put(0, HEADER.field("boot_id"), self.boot_id)
+
+    def _write_header(self, now_us: int) -> None:
+        """Write the rest of the header, once per cycle."""
+        put = self._memory.put
+        self._heartbeat = (self._heartbeat + 1) & 0xFFFF
+        put(0, HEADER.field("heartbeat"), self._heartbeat)
+        put(0, HEADER.field("machine_state"), self.machine_state)
+        put(0, HEADER.field("plc_time_ms"), self._time_ms(now_us))
+        put(0, HEADER.field("inducted_count"), self.tally.inducted)
+        put(0, HEADER.field("ended_count"), self.tally.ended_count)
+        put(0, HEADER.field("defaulted_count"), self.tally.defaulted_count)
+        self.ring.write_header()
+        self.seats.write_header()

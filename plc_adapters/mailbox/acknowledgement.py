@@ -1,0 +1,66 @@
+"""Which acknowledgements may go to the PLC, across its restarts.
+
+The line acknowledges by sequence alone, as its journal knows them, and a PLC that starts anew
+counts from its beginning. So a sequence may still be meant for the boot before; taken for the new
+one, it would free slots that no journal holds. Hence three rules: an event of a new boot is read
+only once the journal holds all of the boot before; the last sequence of the boot before is not
+taken until another one has been heard; no batch runs over that sequence before then.
+"""
+
+from plc_adapters.mailbox.sequences import distance
+
+
+class AcknowledgementGate:
+    """Takes the line's acknowledgements and keeps those that belong to the present boot."""
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        """Newest event of this boot that the host holds safely; 0 before the first."""
+        self.delivered = 0
+        """Newest event of this boot given to the line; ``accepted`` if there was none yet."""
+        self._retired = 0
+        """Last event of the boot before, while the line may still acknowledge it; else 0."""
+        self._settled = True
+        """Whether the journal holds all of the boot before."""
+        self._heard = 0
+        """The line's last word."""
+
+    def resume(self, accepted: int) -> None:
+        """Go on with the boot that the journal left off in."""
+        self.accepted = self.delivered = accepted
+
+    def restart(self, accepted: int, retired: int, *, journaled: bool) -> None:
+        """Begin a new boot.
+
+        Args:
+            accepted: what the PLC has as acknowledged.
+            retired: last event of the boot before that the line was given or its journal holds.
+            journaled: whether the journal is known to hold that one.
+        """
+        self.accepted = self.delivered = accepted
+        self._retired = retired
+        self._settled = journaled or retired == 0 or self._heard == retired
+
+    def offer(self, sequence: int) -> None:
+        """Take in what the line acknowledges."""
+        if sequence == 0:
+            return
+        self._heard = sequence
+        if self._retired:
+            self._settled |= sequence == self._retired
+            if not self._settled or sequence == self._retired:
+                return
+            self._retired = 0
+        if 0 < distance(sequence, self.accepted) <= distance(self.delivered, self.accepted):
+            self.accepted = sequence
+
+    def slots_free(self, expected: int, wanted: int) -> int:
+        """Return how many of the ``wanted`` slots from ``expected`` on may be read now."""
+        if not self._retired:
+            return wanted
+        if not self._settled:
+            return 0
+        ahead = distance(self._retired, expected)
+        if ahead == 0 and self.delivered == self.accepted:
+            return 1
+        return wanted if ahead < 0 else min(ahead, wanted)

@@ -1,0 +1,5 @@
+"""``python -m sorter`` is the command line."""
+
+from sorter.cli import main
+
+main()

@@ -1,0 +1,50 @@
+"""The one way to compile a function here, with a cache that knows every file a kernel is made of.
+
+Numba keeps compiled code beside the source and looks only at the age of the kernel's own file: a
+change in the file of a function that it calls, or in a constant or record of another module, would
+go on running as the old code. So the cache folder is named by all of these files together. It lies
+in this package's ``__pycache__`` where that can be written, else in the user's cache folder;
+``NUMBA_CACHE_DIR`` names another place.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numba
+
+from plc_adapters import contract
+from sorter import ports
+
+Kernel = TypeVar("Kernel", bound=Callable[..., object])
+
+
+def _sources() -> list[Path]:
+    here = Path(__file__).parent
+    kernels = [*here.glob("*.py"), *(here.parent / "line").glob("*.py")]
+    return [*sorted(kernels), Path(ports.__file__), Path(contract.__file__)]
+
+
+def _cache_folder() -> Path:
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    beside = Path(__file__).parent / "__pycache__"
+    if named:
+        base = Path(named)
+    elif os.access(beside if beside.exists() else beside.parent, os.W_OK):
+        base = beside
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sorter"
+    digest = hashlib.sha256()
+    for path in _sources():
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return base / f"kernels-{digest.hexdigest()[:16]}"
+
+
+numba.config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]
+
+
+def compiled(kernel: Kernel) -> Kernel:
+    """Compile a function for the argument types it is first called with, and keep the code."""
+    return cast("Kernel", numba.njit(cache=True)(kernel))

@@ -1,0 +1,150 @@
+"""Which waybill a piece carries: by the codes of one scan, and by what earlier laps read."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plc_adapters.contract import CODE_BYTES, CODES_MAX, Disposition, ScanStatus
+from sorter.assignment.arrays import DFA_DEAD, DFA_START, PlanArrays, PreAdviceArrays
+from sorter.assignment.compiled import compiled
+from sorter.assignment.tables import find_waybill, same_bytes
+
+ROUTED = int(Disposition.ROUTED)
+NO_READ = int(Disposition.NO_READ)
+CONFLICT = int(Disposition.CONFLICT)
+NOT_A_WAYBILL = int(Disposition.NOT_A_WAYBILL)
+CODE_CUT = int(ScanStatus.CODE_CUT)
+BRACKET, DIGIT_0, DIGIT_9, LETTER_A, LETTER_Z = b"]09az"
+LOWER_CASE = 0x20
+"""Bit that makes an ASCII letter a small one."""
+
+
+@compiled
+def code_start(code: NDArray[np.uint8]) -> int:
+    """Return where a code begins after its AIM prefix: 3, or 0 where it has none."""
+    letter = int(code[1]) | LOWER_CASE
+    modifier = int(code[2])
+    if code[0] == BRACKET and LETTER_A <= letter <= LETTER_Z:
+        is_digit = DIGIT_0 <= modifier <= DIGIT_9
+        if is_digit or LETTER_A <= (modifier | LOWER_CASE) <= LETTER_Z:
+            return 3
+    return 0
+
+
+@compiled
+def code_end(code: NDArray[np.uint8]) -> int:
+    """Return where a code's NUL padding begins; 40 where it has none."""
+    for k in range(CODE_BYTES):
+        if code[k] == 0:
+            return k
+    return CODE_BYTES
+
+
+@compiled
+def match_code(code: NDArray[np.uint8], length: int, plan: PlanArrays) -> int:
+    """Return the waybill pattern that accepts ``code[:length]``, 0 for none."""
+    state = DFA_START
+    for k in range(length):
+        state = int(plan.dfa_next[state, code[k]])
+        if state == DFA_DEAD:
+            return 0
+    return int(plan.dfa_pattern[state])
+
+
+@compiled
+def identify(
+    codes: NDArray[np.uint8], count: int, status: int, plan: PlanArrays, pre: PreAdviceArrays
+) -> tuple[int, int, int, int, int, int]:
+    """Tell the waybill among the codes of one scan.
+
+    A code that fills all its bytes in a scan with ``CODE_CUT`` may be the head of a longer one and
+    is never a waybill.
+
+    Returns:
+        Finding (ROUTED: one waybill; NO_READ, CONFLICT or NOT_A_WAYBILL), number of its code, its
+        first byte, its length, its brand (0 unknown), its slot in the pre-advice (−1 for none).
+    """
+    finding = NO_READ
+    found, found_start, found_length, found_brand, found_slot = 0, 0, 0, 0, -1
+    for j in range(min(count, CODES_MAX)):
+        end = code_end(codes[j])
+        start = code_start(codes[j])
+        length = end - start
+        if length <= 0:
+            continue
+        code = codes[j][start:]
+        if finding == NO_READ:
+            finding = NOT_A_WAYBILL
+        if status & CODE_CUT and end == CODE_BYTES:
+            continue
+        pattern = match_code(code, length, plan)
+        slot = find_waybill(code, length, pre.length, pre.waybill)
+        if pattern == 0 and slot < 0:
+            continue
+        if finding == ROUTED:
+            first = codes[found][found_start:]
+            if length != found_length or not same_bytes(first, code, length):
+                return CONFLICT, 0, 0, 0, 0, -1
+            continue
+        finding, found, found_start, found_length = ROUTED, j, start, length
+        found_brand, found_slot = int(plan.pattern_brand[pattern]), slot
+        if slot >= 0 and pre.brand[slot] != 0:
+            found_brand = int(pre.brand[slot])
+    return finding, found, found_start, found_length, found_brand, found_slot
+
+
+@compiled
+def write_identity(decision: np.void, waybill: NDArray[np.uint8], length: int) -> None:
+    """Write the waybill of a decision, NUL-padded; length 0 writes none."""
+    written = decision["waybill"]
+    decision["waybill_length"] = length
+    for k in range(length):
+        written[k] = waybill[k]
+    for k in range(length, CODE_BYTES):
+        written[k] = 0
+
+
+@compiled
+def settle_identity(
+    event: np.void, piece: np.void, plan: PlanArrays, pre: PreAdviceArrays, decision: np.void
+) -> int:
+    """Tell which waybill the piece carries by this scan and by what earlier laps read.
+
+    Writes waybill, brand, service class and destination of the decision.
+
+    Returns:
+        ROUTED for one waybill, else NO_READ, CONFLICT or NOT_A_WAYBILL.
+    """
+    codes = event["codes"]
+    finding, number, start, length, brand, slot = identify(
+        codes, int(event["code_count"]), int(event["status"]), plan, pre
+    )
+    waybill = codes[number][start:]
+    known = int(np.int64(piece["waybill_length"]))
+    known_waybill = piece["waybill"][:]
+    is_known = known != 0 and finding != CONFLICT
+    if is_known and finding == ROUTED:
+        is_known = known == length and same_bytes(waybill, known_waybill, length)
+        if not is_known:
+            finding = CONFLICT
+    if piece["conflict"] != 0:
+        finding = CONFLICT
+    elif is_known and finding != ROUTED:
+        finding, waybill, length, brand = ROUTED, known_waybill, known, int(piece["brand"])
+        slot = find_waybill(waybill, length, pre.length, pre.waybill)
+        if slot >= 0 and pre.brand[slot] != 0:
+            brand = int(pre.brand[slot])
+    service_class, destination = 0, 0
+    if finding != ROUTED:
+        length, brand = 0, 0
+    elif slot >= 0:
+        service_class = int(pre.service_class[slot])
+        destination = int(pre.destination[slot])
+    elif is_known:
+        brand = int(piece["brand"])
+        service_class = int(piece["service_class"])
+        destination = int(piece["destination"])
+    write_identity(decision, waybill, length)
+    decision["brand"] = brand
+    decision["service_class"] = service_class
+    decision["destination"] = destination
+    return finding

@@ -1,0 +1,155 @@
+"""The decision, compiled: codes, waybill, destination, group, chutes, and the reason.
+
+Nothing here allocates, waits or asks the clock. One piece is decided in the order of the stages
+below, the first that matches ends it:
+
+1. Identity. The AIM prefix (']', letter, modifier) is stripped. A code is a waybill if a brand's
+   pattern accepts it or if it is pre-advised; pre-advice proves more than a pattern (facts of the
+   field: bare digits of several brands look alike), so its brand wins where the two contradict.
+   The same waybill twice is one; two different ones are a conflict, and the piece stays a conflict
+   on later laps. A lap that reads no waybill keeps the one an earlier lap read.
+2. Destination, service class: from pre-advice; else what an earlier lap knew; else unknown.
+3. Group: the zone of the longest known prefix, with the brand and class. A brand or class beyond
+   the plan's is taken as unknown (0).
+4. Chutes: by the group's policy, else its overflow groups'. Else the piece stays on for a lap, and
+   at the plan's lap limit goes to the exception group for that.
+
+An exception (no-read and its like) keeps its own disposition through its group's overflow, and also
+where no chute is named because none has room: below the lap limit it stays on, from the limit on
+the group's chutes are named that can still be reached, room or not, and the PLC decides at the
+chute. An operator's lock is kept in every case.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plc_adapters.contract import Disposition, EventKind, Records
+from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
+from sorter.assignment.choice import name_chutes, travel_to_answer_ns
+from sorter.assignment.compiled import compiled
+from sorter.assignment.identity import settle_identity
+from sorter.assignment.reservation import hold, release
+from sorter.assignment.tables import find_place
+
+NONE = int(Disposition.NONE)
+ROUTED = int(Disposition.ROUTED)
+NO_READ = int(Disposition.NO_READ)
+CONFLICT = int(Disposition.CONFLICT)
+NOT_A_WAYBILL = int(Disposition.NOT_A_WAYBILL)
+UNKNOWN_DESTINATION = int(Disposition.UNKNOWN_DESTINATION)
+NO_ROUTE = int(Disposition.NO_ROUTE)
+SCANNED = int(EventKind.SCANNED)
+
+
+@compiled
+def route(destination: int, brand: int, service_class: int, plan: PlanArrays) -> int:
+    """Return the chute group for a destination, 0 where the plan has none."""
+    zone = find_place(destination, plan.place_keys, plan.place_zone)
+    if zone < 0:
+        return 0
+    if brand >= plan.zone_group.shape[1]:
+        brand = 0
+    if service_class >= plan.zone_group.shape[2]:
+        service_class = 0
+    return int(plan.zone_group[zone, brand, service_class])
+
+
+@compiled
+def changes_answer(finding: int, decided: int) -> bool:
+    """Return whether a further scan of a lap that is decided changes the answer.
+
+    It does if it names the waybill that the first one did not, or if it shows a second waybill.
+    Anything else on a decided lap is a repetition.
+    """
+    if finding == ROUTED:
+        return decided in (NO_READ, NOT_A_WAYBILL)
+    return finding == CONFLICT and decided != CONFLICT
+
+
+@compiled
+def decide(
+    event: np.void, piece: np.void, chutes: Records, plan: PlanArrays, pre: PreAdviceArrays,
+    now_ns: int, decision: np.void,
+) -> bool:  # fmt: skip
+    """Decide one scan of a piece in flight, keep the room, write the decision.
+
+    Returns:
+        False where the scan changes nothing; what then stands in ``decision`` means nothing.
+    """
+    disposition = settle_identity(event, piece, plan, pre, decision)
+    decided = int(piece["disposition"])
+    if decided != NONE and not changes_answer(disposition, decided):
+        return False
+    group = 0
+    if disposition == ROUTED:
+        destination = int(decision["destination"])
+        if destination <= 0:
+            disposition = UNKNOWN_DESTINATION
+        else:
+            group = route(destination, int(decision["brand"]), int(decision["service_class"]), plan)
+            if group == 0:
+                disposition = NO_ROUTE
+    # The room that is kept for this very piece must not stand in its own way.
+    release(piece, chutes)
+    lap = int(event["lap"])
+    margin_ns = int(plan.scalars[2])
+    event_ns = int(event["event_ns"])
+    named = decision["chutes"]
+    disposition, group = name_chutes(
+        disposition, group, lap, chutes, plan, now_ns + margin_ns - event_ns, named
+    )
+    decision["disposition"] = disposition
+    decision["group"] = group
+    decision["line"] = event["line"]
+    decision["lap"] = lap
+    decision["revision"] = 0 if decided == NONE else int(piece["revision"]) + 1
+    decision["boot_id"] = event["boot_id"]
+    decision["event_sequence"] = event["sequence"]
+    decision["piece_id"] = event["piece_id"]
+    decision["plan_version"] = plan.scalars[0]
+    decision["decided_ns"] = now_ns
+    decision["deadline_ns"] = event_ns + travel_to_answer_ns(chutes, int(named[0])) - margin_ns
+    hold(decision, piece, chutes)
+    return True
+
+
+@compiled
+def decide_batch(
+    events: Records, n: int, pieces: Records, rows: NDArray[np.int32], chutes: Records,
+    plan: PlanArrays, pre: PreAdviceArrays, now_ns: int, decisions: Records,
+) -> int:  # fmt: skip
+    """Decide the scans of a batch of events.
+
+    Scans of a lap that the piece has left already are passed over, as are repetitions.
+
+    Args:
+        events: EVENT[>= n], of which the first ``n`` count.
+        n: Number of events.
+        pieces: PIECE, the table of pieces in flight; what is decided is written to it.
+        rows: int32[>= n], each event's row in ``pieces``, −1 where its piece is not in flight.
+        chutes: CHUTE by number; ``reserved`` is kept.
+        plan: The sort plan.
+        pre: The pre-advised waybills.
+        now_ns: The instant of deciding, on the service's clock.
+        decisions: DECISION[>= n], written from the front.
+
+    Returns:
+        Number of decisions.
+
+    Raises:
+        ValueError: an array is shorter than ``n``.
+    """
+    if n > len(events) or n > len(rows) or n > len(decisions):
+        raise ValueError("events, rows and decisions must hold n records each")
+    made = 0
+    for i in range(n):
+        row = rows[i]
+        event = events[i]
+        if row < 0 or int(event["kind"]) != SCANNED:
+            continue
+        piece = pieces[row]
+        if int(event["lap"]) != int(piece["lap"]):
+            continue
+        if decide(event, piece, chutes, plan, pre, now_ns, decisions[made]):
+            made += 1
+    return made

@@ -1,0 +1,61 @@
+"""What a decision does to a piece and to the chutes: the room it keeps, the facts it leaves.
+
+These few lines run in the decision itself, when a journaled decision is applied again, and when the
+PLC says that it holds another instruction; so the three can't differ.
+"""
+
+import numpy as np
+
+from plc_adapters.contract import CHUTES_MAX, CODE_BYTES, Disposition, Records
+from sorter.assignment.compiled import compiled
+
+CONFLICT = int(Disposition.CONFLICT)
+
+
+@compiled
+def release(piece: np.void, chutes: Records) -> None:
+    """Give back the room that is kept for a piece, if any."""
+    number = int(piece["reserved_chute"])
+    if number != 0:
+        chute = chutes[number]
+        chute["reserved"] = max(int(chute["reserved"]) - 1, 0)
+        piece["reserved_chute"] = 0
+
+
+@compiled
+def reserve(piece: np.void, chutes: Records, number: int) -> None:
+    """Keep room for a piece in this chute instead of where it was kept; 0 keeps none."""
+    release(piece, chutes)
+    if 0 < number < len(chutes):
+        chute = chutes[number]
+        chute["reserved"] = int(chute["reserved"]) + 1
+        piece["reserved_chute"] = number
+
+
+@compiled
+def hold(decision: np.void, piece: np.void, chutes: Records) -> None:
+    """Apply a decision to its piece and move the piece's room to the first chute named."""
+    piece["disposition"] = decision["disposition"]
+    piece["revision"] = decision["revision"]
+    piece["group"] = decision["group"]
+    piece["plan_version"] = decision["plan_version"]
+    piece["answer"] = 0
+    if int(decision["disposition"]) == CONFLICT:
+        piece["conflict"] = 1
+    named = decision["chutes"]
+    held = piece["chutes"]
+    for k in range(CHUTES_MAX):
+        held[k] = named[k]
+    first = int(named[0])
+    if int(piece["first_chute"]) == 0:
+        piece["first_chute"] = first
+    reserve(piece, chutes, first)
+    if int(decision["waybill_length"]) != 0:
+        piece["brand"] = decision["brand"]
+        piece["service_class"] = decision["service_class"]
+        piece["destination"] = decision["destination"]
+        piece["waybill_length"] = decision["waybill_length"]
+        read = decision["waybill"]
+        known = piece["waybill"]
+        for k in range(CODE_BYTES):
+            known[k] = read[k]

@@ -1,0 +1,49 @@
+"""``sorter demo``: everything on one machine, with an emulated sorter."""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from sorter.errors import Exit
+
+HELP = """Sort pieces on an emulated line: database, service, sorter, all on this machine.
+
+With --for it ends by itself, prints a table, and ends with 1 if the ledger does not balance, an
+answer was late, or a record is missing. Open the URL it prints to watch the sorter.
+
+Example: sorter demo --for 60
+"""
+
+
+def demo(
+    seconds: Annotated[
+        float, typer.Option("--for", min=0, help="Seconds of induction; 0: until Ctrl-C.")
+    ] = 0,
+    rate: Annotated[int, typer.Option(min=60, max=60_000, help="Pieces per hour.")] = 20_000,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder to keep; a temporary one if left out.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port of the page.")] = 8080,
+    plc_port: Annotated[int, typer.Option(help="Port of the emulated PLC.")] = 15_020,
+    seed: Annotated[int, typer.Option(help="Same seed, same pieces.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="End with JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Run the demo and judge it."""
+    from sorter.demo.runner import Demo, Options  # noqa: PLC0415 - only this command needs it all
+    from sorter.demo.view import Watcher  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="sorter-demo-") as temporary:
+        options = Options(state or Path(temporary), seconds, rate, port, plc_port, seed)
+        running = Demo(options)
+        with Watcher(running.url, quiet=as_json, live=sys.stdout.isatty()) as watcher:
+            summary = asyncio.run(running.run(watcher.show))
+    if as_json:
+        typer.echo(orjson.dumps(summary.as_dict(), option=orjson.OPT_INDENT_2))
+    if not summary.balanced:
+        typer.echo("sorter: the demo did not come out even; see the rows above", err=True)
+        raise typer.Exit(Exit.CHECK_FAILED)

@@ -1,0 +1,40 @@
+"""``sorter run``: the service itself, whole or one of its processes."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sorter.config import load_site
+from sorter.wiring.parts import Part
+
+HELP = """Run the service of a site.
+
+Starts and watches its processes (line, recorder, face), and an embedded database where the site
+file names none. Ends on Ctrl-C or SIGTERM.
+
+Example: sorter run --config site.toml
+"""
+
+
+def run(
+    config: Annotated[Path, typer.Option(help="The site file.")],
+    part: Annotated[
+        Part | None,
+        typer.Option(
+            help="Run this process alone, under systemd or a container platform. "
+            "Compile the plans first: sorter plan compile."
+        ),
+    ] = None,
+) -> None:
+    """Run the service, or one part of it."""
+    site = load_site(config)
+    if part is None:
+        from sorter.wiring.supervisor import Supervisor  # noqa: PLC0415
+
+        asyncio.run(Supervisor(site, config).run())
+    else:
+        from sorter.wiring.parts import run_part  # noqa: PLC0415
+
+        run_part(part, site)

@@ -1,0 +1,1 @@
+"""A whole centre on one machine: emulated sorter, service, database, and a live summary."""

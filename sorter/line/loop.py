@@ -1,0 +1,91 @@
+"""The loop of one line. This page is the way of data: event, piece, decision, instruction, copies."""
+
+import asyncio
+from typing import Protocol
+
+import numpy as np
+
+from plc_adapters.contract import INSTRUCTION, Adapter, LinkStatus, Records, Resume
+from sorter.assignment.decider import Decider
+from sorter.clock import Clock
+from sorter.errors import FencedError
+from sorter.line.tracking import Tracking
+from sorter.ports import BATCH_MAX, Batch, JournalPort
+
+JOURNAL_RETRY_S = 0.01
+"""Pause before a full journal queue is tried again; meanwhile the PLC keeps its events."""
+
+
+class Outlet(Protocol):
+    """Takes copies of a turn without waiting and never calls back."""
+
+    def record(self, batch: Batch, tracking: Tracking, link: LinkStatus, answered_ns: int) -> None:
+        """Count a turn; ``answered_ns`` is when its instructions were with the PLC, 0 if none."""
+
+
+class LineLoop:
+    """Runs one line: reads its PLC, answers, and leaves copies; see :meth:`turn`."""
+
+    def __init__(
+        self,
+        line: int,
+        name: str,
+        adapter: Adapter,
+        tracking: Tracking,
+        decider: Decider,
+        journal: JournalPort,
+        outlet: Outlet,
+        clock: Clock,
+    ) -> None:
+        self.line = line
+        self.name = name
+        self._adapter = adapter
+        self._tracking = tracking
+        self._decider = decider
+        self._journal = journal
+        self._outlet = outlet
+        self._clock = clock
+        self._instructions = np.zeros(BATCH_MAX, INSTRUCTION)
+
+    async def run(self, resume: Resume, stop: asyncio.Event) -> None:
+        """Open the link where the journal left off and turn until told to stop.
+
+        Raises:
+            FencedError: another host was granted this line.
+            AdapterError: the PLC's mailbox can't be used.
+        """
+        await self._adapter.open(resume)
+        try:
+            while not stop.is_set():
+                await self.turn()
+        finally:
+            await self._adapter.close()
+
+    async def turn(self) -> None:
+        """Take what the PLC has to say, answer it, then leave the copies."""
+        events = await self._adapter.read()
+        rows, ended = self._tracking.apply(events)
+        decisions = self._decider.decide(events, rows, self._tracking, self._clock.now_ns())
+        answered_ns = 0
+        if len(decisions):
+            await self._adapter.write(self._as_instructions(decisions))
+            answered_ns = self._clock.now_ns()
+        batch = Batch(self.line, events, decisions, ended)
+        while len(events) and not self._journal.offer(batch):
+            await asyncio.sleep(JOURNAL_RETRY_S)
+        self._adapter.acknowledge(self._journal.durable(self.line))
+        self._outlet.record(batch, self._tracking, self._adapter.status, answered_ns)
+        if self._adapter.status.fenced:
+            raise FencedError(
+                f"line {self.name}: the PLC has granted it to another host; "
+                "stop one of the two before starting this one again"
+            )
+
+    def _as_instructions(self, decisions: Records) -> Records:
+        """Return the decisions as the PLC gets them; epoch and sequence are the adapter's."""
+        instructions = self._instructions[: len(decisions)]
+        for field in ("line", "lap", "revision", "disposition", "piece_id", "plan_version"):
+            instructions[field] = decisions[field]
+        instructions["chutes"] = decisions["chutes"]
+        instructions["deadline_ns"] = decisions["deadline_ns"]
+        return instructions

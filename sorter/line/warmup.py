@@ -1,0 +1,14 @@
+"""Makes every compiled part of a line ready before its link opens."""
+
+import time
+
+from sorter.assignment import warmup
+from sorter.line import tracking
+
+
+def warm_up() -> float:
+    """Compile the kernels of decision and tracking, or load them; return the seconds it took."""
+    began = time.perf_counter()
+    warmup.warm_up()
+    tracking.warm_up()
+    return time.perf_counter() - began

@@ -1,0 +1,38 @@
+"""The processes of the service by name. Each is imported only where it runs."""
+
+import asyncio
+from enum import StrEnum
+
+from sorter.config import SiteFile
+from sorter.wiring.process import end_with_parent, set_up_logging
+
+
+class Part(StrEnum):
+    """A process of the service."""
+
+    LINE = "line"
+    RECORDER = "recorder"
+    FACE = "face"
+
+
+def run_part(part: Part, site: SiteFile) -> None:
+    """Run one process until it is told to stop.
+
+    The imports stand in the branches because a line must load neither an HTTP nor a database
+    library, and a face no kernel.
+    """
+    end_with_parent()
+    set_up_logging()
+    match part:
+        case Part.LINE:
+            from sorter.wiring.line import run_line  # noqa: PLC0415
+
+            asyncio.run(run_line(site))
+        case Part.RECORDER:
+            from sorter.wiring.recorder import run_recorder  # noqa: PLC0415
+
+            asyncio.run(run_recorder(site))
+        case Part.FACE:
+            from sorter.wiring.face import run_face  # noqa: PLC0415
+
+            run_face(site)

@@ -1,0 +1,60 @@
+"""Where a site keeps what it makes; every process finds the others' files by these names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StatePaths:
+    """The folders and files below a site's ``state_dir``."""
+
+    root: Path
+
+    @property
+    def journal(self) -> Path:
+        """Folder of the line process's journal segments."""
+        return self.root / "journal"
+
+    @property
+    def plans(self) -> Path:
+        """Folder of compiled plans and of what is active on each line."""
+        return self.root / "plans"
+
+    @property
+    def run(self) -> Path:
+        """Folder of what lives only as long as the processes: boards."""
+        return self.root / "run"
+
+    @property
+    def line_board(self) -> Path:
+        """Shared memory of the line process."""
+        return self.run / "line.board"
+
+    @property
+    def recorder_board(self) -> Path:
+        """Shared memory of the recorder."""
+        return self.run / "recorder.board"
+
+    @property
+    def database(self) -> Path:
+        """Folder of the embedded PostgreSQL, if there is one."""
+        return self.root / "postgres"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the processes' logs where they don't go to the terminal."""
+        return self.root / "logs"
+
+    def active_plan(self, line: str) -> Path:
+        """File that names the plan image active on a line."""
+        return self.plans / f"{line}.active.json"
+
+    @property
+    def pre_advice(self) -> Path:
+        """File that names the pre-advice image in use."""
+        return self.plans / "pre_advice.active.json"
+
+    def make(self) -> None:
+        """Create the folders."""
+        for folder in (self.root, self.journal, self.plans, self.run, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
