@@ -107,7 +107,7 @@ CHUTE = np.dtype(
     ],
     align=True,
 )
-"""A chute, indexed by its number. ``state`` is the PLC's ChuteState, ``locked`` the operator's word;
+"""A chute, by its number. ``state`` is the PLC's ChuteState, ``locked`` the operator's word;
 ``capacity``, ``fill`` and ``reserved`` count pieces; ``travel_ns`` from the scanner's photo-eye."""
 
 
@@ -126,6 +126,13 @@ class Batch(NamedTuple):
         return cls(line, np.empty(0, EVENT), np.empty(0, DECISION), np.empty(0, PIECE))
 
 
+class Snapshot(NamedTuple):
+    """A line's whole state as the journal keeps it at the head of a segment."""
+
+    line: int
+    content: bytes
+
+
 class JournalPort(Protocol):
     """Where the line leaves its records; never waits."""
 
@@ -134,6 +141,12 @@ class JournalPort(Protocol):
 
     def durable(self, line: int) -> int:
         """Sequence of the newest event of that line which a crash can't take any more."""
+
+    def wants_snapshot(self, line: int) -> bool:
+        """Whether the line should offer a snapshot, between two turns."""
+
+    def offer_snapshot(self, line: int, content: bytes) -> None:
+        """Take the line's state after all batches it has offered."""
 
 
 Array = NDArray[np.generic]

@@ -25,6 +25,8 @@ example:
 
 signals:
   SIGUSR1           stop induction; the pieces on the loop are still sorted
+  SIGUSR2           stop the PLC: belt, heartbeat and clock stand still, the socket answers;
+                    once more: go on
   SIGTERM, SIGINT   end; a last line on standard output sums up, with "final": true
 
 exit codes:
@@ -72,10 +74,10 @@ async def _serve(sorter: Sorter, *, every_second: bool) -> None:
     loop.add_signal_handler(signal.SIGTERM, server.stop)
     loop.add_signal_handler(signal.SIGINT, server.stop)
     loop.add_signal_handler(signal.SIGUSR1, sorter.program.stop_induction)
+    loop.add_signal_handler(signal.SIGUSR2, server.toggle_freeze)
 
     def tell(*, final: bool) -> None:
-        host, port = server.address
-        status = {"final": final, "host": host, "port": port, **sorter.status()}
+        status = {"final": final, **server.status(), **sorter.status()}
         print(json.dumps(status), flush=True)  # noqa: T201
 
     await server.serve(lambda: tell(final=False) if every_second else None)

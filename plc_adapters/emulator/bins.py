@@ -16,6 +16,9 @@ class Agenda(Protocol):
     def at(self, instant_us: int, what: Callable[[int], None]) -> None:
         """Have ``what`` called with its instant when that has come."""
 
+    def soon(self, what: Callable[[int], None]) -> None:
+        """Have ``what`` called right after what happens now, before anything else does."""
+
 
 class Bin:
     """One chute. It takes pieces while it is free; its state is what its sensors say."""
@@ -50,7 +53,7 @@ class Bin:
     def close(self, now_us: int, state: ChuteState, for_ms: int) -> None:
         """Block or lock the chute for a while; whoever held it last opens it."""
         self._holds += 1
-        self._become(state, now_us)
+        self._become(state)
         self._agenda.at(now_us + for_ms * 1000, self._reopen)
 
     def plan_lock(self, lock: Lock) -> None:
@@ -68,31 +71,35 @@ class Bin:
         if self.count >= self.capacity:
             self._fill(now_us)
         else:
-            self._become(ChuteState.OPEN, now_us)
+            self._become(ChuteState.OPEN)
 
     def _fill(self, now_us: int) -> None:
         """Become full, and call for somebody to change the bag."""
-        self._become(ChuteState.FULL, now_us)
+        self._become(ChuteState.FULL)
         change = self._change
         self._agenda.at(
             now_us + self._emptying.empty_after_ms * 1000,
-            lambda instant_us: self._empty(instant_us) if change == self._change else None,
+            lambda _instant_us: self._empty() if change == self._change else None,
         )
 
-    def _empty(self, now_us: int) -> None:
+    def _empty(self) -> None:
         """Change the bag, unless the chute is locked or blocked: then it waits for its opening."""
         if not self._holds:
             self._change += 1
             self.count = 0
-            self._become(ChuteState.EMPTIED, now_us)
+            self._become(ChuteState.EMPTIED)
 
     def _periodic(self, now_us: int) -> None:
         """Change a bag that is not empty, and come back."""
         if self.count:
-            self._empty(now_us)
+            self._empty()
         self._agenda.at(now_us + self._emptying.empty_every_ms * 1000, self._periodic)
 
-    def _become(self, state: ChuteState, now_us: int) -> None:
-        """Take a state and let the sensors report it, after whatever caused it."""
+    def _become(self, state: ChuteState) -> None:
+        """Take a state and let the sensors report it right after whatever caused it.
+
+        Nothing may come between: a discharge reported before the emptying that made room for it
+        would look like one too many.
+        """
         self.state = state
-        self._agenda.at(now_us, lambda instant_us: self._signal(self.number, state, instant_us))
+        self._agenda.soon(lambda instant_us: self._signal(self.number, state, instant_us))

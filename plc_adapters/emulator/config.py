@@ -8,7 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from plc_adapters.contract import CHUTE_NUMBER_MAX, LAPS_MAX, STATION_NUMBER_MAX
-from plc_adapters.mailbox.table import EVENT_SLOTS_MAX, EVENT_SLOTS_MIN, image_size
+from plc_adapters.mailbox.table import (
+    EVENT_SLOTS_MAX,
+    EVENT_SLOTS_MIN,
+    LAYOUT_VERSION,
+    image_size,
+)
 
 REGISTERS_MAX = 65_536
 """Holding registers of a Modbus device (Modbus Application Protocol V1.1b3, section 4.3)."""
@@ -63,6 +68,8 @@ class Plc(Section):
     """Whether the machine stays suspended until a first host has been granted an epoch."""
     boot_id: int = Field(default=0, ge=0, le=0xFFFF_FFFF)
     """0 for a new one at every start, as a PLC does."""
+    layout_version: int = Field(default=LAYOUT_VERSION, ge=0, le=0xFFFF)
+    """What the header says; another one than the table's makes a PLC that no host may use."""
     first_piece_id: int = Field(default=1, ge=1, le=0xFFFF_FFFF)
     first_sequence: int = Field(default=1, ge=1, le=0xFFFF_FFFF)
     first_time_ms: int = Field(default=0, ge=0, le=0xFFFF_FFFF)
@@ -138,6 +145,14 @@ class Lock(Section):
     for_ms: Milliseconds
 
 
+class Cut(Section):
+    """A while in which the cable is cut: all connections are dropped, new ones refused."""
+
+    after_ms: Milliseconds
+    """From the start of the emulator."""
+    for_ms: Milliseconds
+
+
 class Chances(Section):
     """What goes wrong, each a probability."""
 
@@ -149,12 +164,16 @@ class Chances(Section):
     """Per scan: the scale gives 0."""
     discharge_failure: Chance = 0.0
     """Per discharge: the piece stays on its cell."""
+    missorted: Chance = 0.0
+    """Per discharge: the cell's belt turns late, and the piece lands in the next open chute."""
     jam: Chance = 0.0
     """Per discharge: the chute is blocked afterwards."""
     removed: Chance = 0.0
     """Per piece: taken off by hand within a lap of its induction, if it is still there."""
     lost: Chance = 0.0
     """Per piece: falls off within a lap of its induction; the PLC notices at the next eye."""
+    repeated_event: Chance = 0.0
+    """Per event: the PLC reports it once more, under the sequence after it."""
 
 
 class ChuteRow(Section):
@@ -181,6 +200,7 @@ class EmulatorFile(Section):
     stations: list[Station] = Field(min_length=1, max_length=STATION_NUMBER_MAX)
     emptying: Emptying = Emptying()
     locks: list[Lock] = Field(default=[], max_length=10_000)
+    cuts: list[Cut] = Field(default=[], max_length=10_000)
     chances: Chances = Chances()
 
 

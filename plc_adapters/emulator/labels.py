@@ -29,14 +29,18 @@ class Print(NamedTuple):
 
 
 def endless(seed: int) -> Iterator[Print]:
-    """Yield made-up pieces without end: a Code 128 label numbered from 1, sizes by chance."""
+    """Yield made-up pieces without end: waybills on Code 128, sizes by chance.
+
+    A waybill is EMU and 13 digits: the seed's last three, so that several sorters carry different
+    ones, and a number from 1.
+    """
     rng = stream(seed, "labels")
     number = 0
     while True:
         number += 1
         weight = min(30_000, int(rng.lognormvariate(6.7, 1.3)) + 10)
         length, width, height = sorted((rng.randint(60, 450) for _ in range(3)), reverse=True)
-        yield Print((b"]C0EMU%010d" % number,), weight, length, width, height)
+        yield Print((b"]C0EMU%03d%010d" % (seed % 1000, number),), weight, length, width, height)
 
 
 def read_labels(path: Path) -> tuple[Print, ...]:

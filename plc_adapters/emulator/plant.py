@@ -108,6 +108,7 @@ class Plant:
         self._pitch = file.loop.cell_pitch_mm * MICRO
         self._length = file.loop.length_mm * MICRO
         self._agenda: list[tuple[int, int, Callable[[int], None]]] = []
+        self._soon: deque[Callable[[int], None]] = deque()
         self._order = count()
         self._fates = stream(file.seed, "fates")
         self._readings = stream(file.seed, "readings")
@@ -135,13 +136,19 @@ class Plant:
         """Have ``what`` called with its instant when that has come; never before now."""
         heapq.heappush(self._agenda, (max(instant_us, self.now_us), next(self._order), what))
 
+    def soon(self, what: Callable[[int], None]) -> None:
+        """Have ``what`` called right after what happens now, before anything else does."""
+        self._soon.append(what)
+
     def run(self, until_us: int) -> None:
         """Let everything happen up to and including that instant."""
-        agenda = self._agenda
+        agenda, soon = self._agenda, self._soon
         while agenda and agenda[0][0] <= until_us:
             instant_us, _, what = heapq.heappop(agenda)
             self.now_us = instant_us
             what(instant_us)
+            while soon:
+                soon.popleft()(instant_us)
         self.now_us = max(self.now_us, until_us)
 
     def aim(self, cell: int, chute: int) -> None:
@@ -163,17 +170,28 @@ class Plant:
         if instant_us > self.now_us:
             self.at(instant_us, passed)
 
-    def discharge(self, cell: int, chute: int) -> Drop:
-        """Turn the cell's belt now; the cell is free again unless the piece stuck to it."""
+    def discharge(self, cell: int, chute: int) -> tuple[Drop, int]:
+        """Turn the cell's belt now; the cell is free again unless the piece stuck to it.
+
+        The number returned is the chute whose sensor saw the piece fall, 0 for none.
+        """
         parcel = self.cells[cell]
         if parcel is None or not parcel.present:
             self.cells[cell] = None
-            return Drop.EMPTY
+            return Drop.EMPTY, 0
         if self._fates.random() < self._chances.discharge_failure:
-            return Drop.STUCK
+            return Drop.STUCK, 0
         self.cells[cell] = None
-        self.bins[chute].drop(self.now_us, jams=self._fates.random() < self._chances.jam)
-        return Drop.DONE
+        late = self._fates.random() < self._chances.missorted
+        seen = self._next_open(chute) if late else chute
+        self.bins[seen].drop(self.now_us, jams=self._fates.random() < self._chances.jam)
+        return Drop.DONE, seen
+
+    def _next_open(self, chute: int) -> int:
+        """Return the first chute past this one that takes a piece; this one if none does."""
+        position_mm = self.bins[chute].position_mm
+        past = (bin_ for bin_ in self.bins.values() if bin_.position_mm > position_mm and bin_.free)
+        return next((bin_.number for bin_ in past), chute)
 
     def waiting(self) -> int:
         """Return how many pieces have arrived and wait at the stations."""

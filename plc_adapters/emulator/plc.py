@@ -16,6 +16,7 @@ from plc_adapters.contract import (
     MachineState,
     ScanStatus,
 )
+from plc_adapters.emulator.chance import stream
 from plc_adapters.emulator.config import ChuteRow, EmulatorFile
 from plc_adapters.emulator.memory import Memory
 from plc_adapters.emulator.plant import Drop, Plant, Reading
@@ -24,7 +25,6 @@ from plc_adapters.emulator.seats import Instruction, Seats
 from plc_adapters.emulator.tally import Tally
 from plc_adapters.mailbox.table import (
     HEADER,
-    LAYOUT_VERSION,
     MAGIC,
     MAGIC_TEXT,
     next_sequence,
@@ -69,6 +69,8 @@ class PlcProgram:
         self._next_piece_id = plc.first_piece_id
         self._heartbeat = 0
         self._stopped = False
+        self._repeated = file.chances.repeated_event
+        self._repeats = stream(file.seed, "repeats")
         self.tally = tally
         self.boot_id = boot_id
         self.pieces: dict[int, Tracked] = {}
@@ -96,11 +98,10 @@ class PlcProgram:
 
     def may_load(self, cell: int) -> bool:
         """Load cells believed empty, in EXECUTE, while the host keeps up with the events."""
-        return (
-            self.machine_state is MachineState.EXECUTE
-            and cell not in self._by_cell
-            and not self.ring.nearly_full
-        )
+        if self.machine_state is not MachineState.EXECUTE or cell in self._by_cell:
+            return False
+        self.tally.held_back += self.ring.nearly_full
+        return not self.ring.nearly_full
 
     def on_inducted(self, station: int, cell: int, now_us: int) -> None:
         """Give the piece its id and begin to track it."""
@@ -188,7 +189,8 @@ class PlcProgram:
 
     def _discharge(self, piece: Tracked, chute: int, status: DischargeStatus, now_us: int) -> None:
         """Turn the cell's belt and believe the sensor at the chute."""
-        match self.plant.discharge(piece.cell, chute):
+        drop, seen = self.plant.discharge(piece.cell, chute)
+        match drop:
             case Drop.STUCK:
                 piece.aborted |= ScanStatus.ABORTED_MECHANICAL
             case Drop.EMPTY:
@@ -196,7 +198,8 @@ class PlcProgram:
             case Drop.DONE:
                 if status is DischargeStatus.DEFAULT_NO_INSTRUCTION and not piece.too_late:
                     self.tally.deadline_misses += 1
-                self._end(piece, status, chute, now_us)
+                missed = seen != chute
+                self._end(piece, DischargeStatus.MISSED if missed else status, seen, now_us)
 
     def _end(self, piece: Tracked, status: DischargeStatus, chute: int, now_us: int) -> None:
         """Report that the piece is gone and forget it."""
@@ -213,7 +216,8 @@ class PlcProgram:
         if piece is not None and status is AnswerStatus.ACCEPTED:
             self.tally.accept(piece.piece_id, piece.lap, instruction.revision)
             if piece.held is None and piece.scanned_us >= 0:
-                self.tally.latency.add(instruction.received_us - piece.scanned_us)
+                self.tally.latency.add(now_us - piece.scanned_us)
+                self.tally.arrival.add(instruction.received_us - piece.scanned_us)
             piece.held = instruction
             self._aim(piece, now_us)
         elif piece is not None and status is AnswerStatus.TOO_LATE:
@@ -240,7 +244,7 @@ class PlcProgram:
             lap=piece.lap if piece else instruction.lap,
             answer=answer,
         )
-        self.ring.offer(report)
+        self._offer(report)
 
     def _judge(self, instruction: Instruction, piece: Tracked | None, now_us: int) -> AnswerStatus:
         """Return what becomes of an instruction; the order of the questions is part of the rule."""
@@ -298,7 +302,14 @@ class PlcProgram:
                 height_mm=read.height_mm,
                 codes=read.codes,
             )
+        self._offer(report)
+
+    def _offer(self, report: Report) -> None:
+        """Queue an event, twice if this PLC repeats itself."""
         self.ring.offer(report)
+        if self._repeated and self._repeats.random() < self._repeated:
+            self.tally.repeated += 1
+            self.ring.offer(report)
 
     def _time_ms(self, now_us: int) -> int:
         """Return the PLC's millisecond counter at that instant."""
@@ -310,7 +321,7 @@ class PlcProgram:
         text = HEADER.field("magic_text")
         put(0, HEADER.field("magic"), MAGIC)
         self._memory.put_text(text.offset, text.count, MAGIC_TEXT)
-        put(0, HEADER.field("layout_version"), LAYOUT_VERSION)
+        put(0, HEADER.field("layout_version"), self._plc.layout_version)
         put(0, HEADER.field("event_slots"), self._plc.event_slots)
         put(0, HEADER.field("boot_id"), self.boot_id)
 

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 
 from pymodbus.constants import ExcCodes
@@ -23,6 +24,8 @@ READ_WRITE_FUNCTION = 23
 EVERY_UNIT = 0
 """Unit id under which pymodbus answers all of them."""
 PYMODBUS_LOGGER = "pymodbus.logging"
+EXPECTED_WORDS = ("Failed to start server", "Cancel send, because not connected")
+NS_PER_SECOND = 1_000_000_000
 
 
 class ListenError(Exception):
@@ -37,6 +40,11 @@ class Server:
         self._base = sorter.file.listen.base_address
         self._stop = asyncio.Event()
         self._started_ns = time.monotonic_ns()
+        self._frozen_ns = 0
+        """When the program was frozen; 0 while it runs."""
+        self._modbus: ModbusTcpServer | None = None
+        self._cuts = deque(sorted(sorter.file.cuts, key=lambda cut: cut.after_ms))
+        self._cut_until_us = 0
         self.address = (sorter.file.listen.host, sorter.file.listen.port)
         """Where it listens; the port is the real one once it does."""
 
@@ -44,9 +52,32 @@ class Server:
         """End :meth:`serve` with the current cycle."""
         self._stop.set()
 
+    def toggle_freeze(self) -> None:
+        """Stop the PLC as its switch does, or let it go on where it stood.
+
+        While it is stopped no cycle runs: belt, heartbeat and clock stand still, and the socket
+        still answers from the registers as they were.
+        """
+        now_ns = time.monotonic_ns()
+        if self._frozen_ns:
+            self._started_ns += now_ns - self._frozen_ns
+            self._frozen_ns = 0
+        else:
+            self._frozen_ns = now_ns
+
     def now_us(self) -> int:
-        """Return the plant's time: microseconds since the start."""
-        return (time.monotonic_ns() - self._started_ns) // 1000
+        """Return the plant's time: microseconds since the start, freezes left out."""
+        return ((self._frozen_ns or time.monotonic_ns()) - self._started_ns) // 1000
+
+    def status(self) -> dict[str, object]:
+        """Return where it listens and which of its faults are on, for JSON."""
+        host, port = self.address
+        return {
+            "host": host,
+            "port": port,
+            "frozen": bool(self._frozen_ns),
+            "cable_cut": self.now_us() < self._cut_until_us,
+        }
 
     async def serve(self, on_second: Callable[[], None]) -> None:
         """Listen and run cycles until stopped; ``on_second`` is called at once and every second.
@@ -54,45 +85,64 @@ class Server:
         Raises:
             ListenError: the port is in use, or the address is not this machine's.
         """
+        logger = logging.getLogger(PYMODBUS_LOGGER)
+        logger.addFilter(_hide_the_expected)
+        try:
+            await self._listen()
+            await self._run(on_second)
+        finally:
+            await self._hang_up()
+            logger.removeFilter(_hide_the_expected)
+
+    async def _listen(self) -> None:
+        """Take connections from now on; the port chosen first is kept."""
         size = len(self._sorter.memory.registers)
         data = SimData(self._base, count=size, values=0, datatype=DataType.REGISTERS)
         device = SimDevice(id=EVERY_UNIT, simdata=[data], action=self._answer)
-        host, port = self.address
-        server = ModbusTcpServer(device, address=self.address)
-        logging.getLogger(PYMODBUS_LOGGER).addFilter(_hide_listen_warning)
+        modbus = ModbusTcpServer(device, address=self.address)
         try:
-            await server.serve_forever(background=True)
+            await modbus.serve_forever(background=True)
         except RuntimeError:
-            raise ListenError(_why_not(host, port)) from None
-        finally:
-            logging.getLogger(PYMODBUS_LOGGER).removeFilter(_hide_listen_warning)
-        if isinstance(server.transport, asyncio.Server):
-            self.address = server.transport.sockets[0].getsockname()[:2]
-        try:
-            await self._run(on_second)
-        finally:
-            await server.shutdown()  # type: ignore[no-untyped-call]
+            raise ListenError(_why_not(*self.address)) from None
+        if isinstance(modbus.transport, asyncio.Server):
+            self.address = modbus.transport.sockets[0].getsockname()[:2]
+        self._modbus = modbus
+
+    async def _hang_up(self) -> None:
+        """Drop all connections and take no new ones."""
+        if self._modbus is not None:
+            await self._modbus.shutdown()  # type: ignore[no-untyped-call]
+            self._modbus = None
+
+    async def _watch_cable(self, now_us: int) -> None:
+        """Cut the cable where the file says so, and mend it when that has passed."""
+        while self._cuts and self._cuts[0].after_ms * 1000 <= now_us:
+            cut = self._cuts.popleft()
+            self._cut_until_us = max(self._cut_until_us, now_us + cut.for_ms * 1000)
+            await self._hang_up()
+        if self._modbus is None and now_us >= self._cut_until_us:
+            await self._listen()
 
     async def _run(self, on_second: Callable[[], None]) -> None:
         """Run cycles at their pace; a late one is run once, as physics is exact between cycles."""
         sorter = self._sorter
         cycle_us = sorter.file.plc.cycle_ms * 1000
-        self._started_ns = time.monotonic_ns()
-        next_us = second_us = 0
+        self._started_ns = second_ns = time.monotonic_ns()
+        next_us = 0
         while not self._stop.is_set():
-            now_us = self.now_us()
-            if now_us - next_us > cycle_us:
-                sorter.tally.late_cycles += 1
-                sorter.tally.cycle_late_max_us = max(
-                    sorter.tally.cycle_late_max_us, now_us - next_us
-                )
-                next_us = now_us
-            sorter.program.cycle(now_us)
-            if now_us >= second_us:
-                second_us += 1_000_000
+            if not self._frozen_ns:
+                now_us = self.now_us()
+                if now_us - next_us > cycle_us:
+                    sorter.tally.note_late_cycle(now_us - next_us)
+                    next_us = now_us
+                await self._watch_cable(now_us)
+                sorter.program.cycle(now_us)
+                next_us += cycle_us
+            if time.monotonic_ns() >= second_ns:
+                second_ns += NS_PER_SECOND
                 on_second()
-            next_us += cycle_us
-            await asyncio.sleep(max(0, next_us - self.now_us()) / 1e6)
+            wait_us = cycle_us if self._frozen_ns else next_us - self.now_us()
+            await asyncio.sleep(max(0, wait_us) / 1e6)
 
     async def _answer(
         self,
@@ -118,9 +168,9 @@ class Server:
         return None
 
 
-def _hide_listen_warning(record: logging.LogRecord) -> bool:
-    """Drop pymodbus' own word on a failed listen: the error raised says more."""
-    return "Failed to start server" not in record.getMessage()
+def _hide_the_expected(record: logging.LogRecord) -> bool:
+    """Drop pymodbus' words on a failed listen (the error raised says more) and on a cut cable."""
+    return not record.getMessage().startswith(EXPECTED_WORDS)
 
 
 def _why_not(host: str, port: int) -> str:

@@ -61,12 +61,27 @@ class Tally:
         """Instructions accepted though the same piece, lap and revision had one; must stay 0."""
         self.revised = 0
         """Instructions accepted in place of one of a lower revision."""
+        self.held_back = 0
+        """Cells that passed a waiting piece empty because the host lagged with the events."""
+        self.repeated = 0
+        """Events reported twice, as asked for."""
         self.late_cycles = 0
         """Cycles that began more than one cycle late."""
         self.cycle_late_max_us = 0
         self.latency = Latencies()
-        """From the instant a piece passed the scanner until the PLC had its accepted answer."""
+        """From the instant a piece passed the scanner until its program accepted the first answer.
+
+        The first instant is that of the metal, not of the cycle that noticed it, and pieces come
+        at their own pace: a stall of whatever stands between counts for every piece it held up.
+        """
+        self.arrival = Latencies()
+        """The same until the answer stood in the registers: without the last cycle's wait."""
         self._accepted: dict[int, tuple[int, int]] = {}
+
+    def note_late_cycle(self, late_us: int) -> None:
+        """Count a cycle that began so much later than it should have."""
+        self.late_cycles += 1
+        self.cycle_late_max_us = max(self.cycle_late_max_us, late_us)
 
     def accept(self, piece_id: int, lap: int, revision: int) -> None:
         """Check an accepted instruction against the one accepted before it for that piece."""
@@ -111,6 +126,9 @@ class Tally:
             "deadline_misses": self.deadline_misses,
             "two_instructions": self.two_instructions,
             "latency_us": self.latency.as_dict(),
+            "arrival_us": self.arrival.as_dict(),
+            "held_back": self.held_back,
+            "repeated": self.repeated,
             "late_cycles": self.late_cycles,
             "cycle_late_max_us": self.cycle_late_max_us,
         }

@@ -18,16 +18,20 @@ class AcknowledgementGate:
         """Newest event of this boot that the host holds safely; 0 before the first."""
         self.delivered = 0
         """Newest event of this boot given to the line; ``accepted`` if there was none yet."""
+        self._begun = 0
+        """What ``delivered`` was when this boot began."""
+        self._known = 0
+        """Last event of any boot before that the line was given or its journal holds."""
         self._retired = 0
-        """Last event of the boot before, while the line may still acknowledge it; else 0."""
+        """``_known`` while the line may still acknowledge it; else 0."""
         self._settled = True
-        """Whether the journal holds all of the boot before."""
+        """Whether the journal holds all of the boots before."""
         self._heard = 0
         """The line's last word."""
 
     def resume(self, accepted: int) -> None:
         """Go on with the boot that the journal left off in."""
-        self.accepted = self.delivered = accepted
+        self.accepted = self.delivered = self._begun = self._known = accepted
 
     def restart(self, accepted: int, retired: int, *, journaled: bool) -> None:
         """Begin a new boot.
@@ -37,9 +41,12 @@ class AcknowledgementGate:
             retired: last event of the boot before that the line was given or its journal holds.
             journaled: whether the journal is known to hold that one.
         """
-        self.accepted = self.delivered = accepted
-        self._retired = retired
-        self._settled = journaled or retired == 0 or self._heard == retired
+        # A boot that gave the line nothing leaves its last word, and what it owes, as they were.
+        if journaled or self.delivered != self._begun:
+            self._known = retired
+            self._settled = journaled or retired in (0, self._heard)
+        self._retired = self._known
+        self.accepted = self.delivered = self._begun = accepted
 
     def offer(self, sequence: int) -> None:
         """Take in what the line acknowledges."""

@@ -6,7 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 WINDOW_MAX = 64
-"""Samples looked at; at ten a second a drift of 100 ppm between the clocks costs under 1 ms."""
+"""Samples looked at, newest last."""
+AGE_MAX_NS = 10_000_000_000
+"""Age of the oldest sample looked at: a drift of 100 ppm between the clocks then costs 1 ms, and
+the first sample after an outage counts alone, however far the clocks went apart meanwhile."""
 NS_PER_MS = 1_000_000
 _WRAP_MS = 1 << 32
 _HALF_MS = 1 << 31
@@ -21,7 +24,8 @@ class ClockMap:
     """
 
     def __init__(self) -> None:
-        self._samples: deque[int] = deque(maxlen=WINDOW_MAX)
+        self._samples: deque[tuple[int, int]] = deque(maxlen=WINDOW_MAX)
+        """Instant of a sample, and the service's clock less the PLC's by it; both ns."""
         self._offset_ns = 0
         self._latest_ms = 0
         """Newest sample's PLC time, counted on beyond 32 bits."""
@@ -43,8 +47,10 @@ class ClockMap:
             self._latest_ms += step
         else:
             self._latest_ms = plc_time_ms
-        self._samples.append(host_ns - self._latest_ms * NS_PER_MS)
-        self._offset_ns = min(self._samples)
+        while self._samples and host_ns - self._samples[0][0] > AGE_MAX_NS:
+            self._samples.popleft()
+        self._samples.append((host_ns, host_ns - self._latest_ms * NS_PER_MS))
+        self._offset_ns = min(offset_ns for _, offset_ns in self._samples)
 
     def to_host_ns(self, plc_time_ms: NDArray[np.uint32]) -> NDArray[np.int64]:
         """Return the instants of these PLC times, at most 24 days from the newest sample."""

@@ -183,7 +183,8 @@ class EventDecoder:
             events[name][rows] = answers[name]
         # The difference of two 32-bit counters is right across their wrap if it wraps as well.
         slack = answers["deadline_ms"] - events["plc_time_ms"][rows]
-        events["slack_ms"][rows] = slack.view(np.int32)
+        # Where nothing is held there is no deadline; an epoch is never 0.
+        events["slack_ms"][rows] = np.where(answers["epoch"] == 0, 0, slack.view(np.int32))
 
     def _bound(self, events: Records) -> None:
         """Bring what is out of range to where arrays indexed by it are safe, and count it."""

@@ -77,7 +77,7 @@ class Wire:
                 f"{self._link.peer}: asked for {count} registers at {at}, got "
                 f"{len(answer.registers)}; check what stands between here and the PLC"
             )
-        return answer.registers
+        return list(answer.registers)
 
     async def write(self, address: int, registers: list[int]) -> None:
         """Write holding registers in one request (FC16); ``address`` as for :meth:`read`.
@@ -89,9 +89,7 @@ class Wire:
         at = self._link.base_address + address
         self._waits = True
         try:
-            answer = await self._client.write_registers(
-                at, registers, device_id=self._link.unit_id
-            )
+            answer = await self._client.write_registers(at, registers, device_id=self._link.unit_id)
         except ModbusException as error:
             raise LinkError(
                 f"{self._link.peer}: writing {len(registers)} at {at}: {error}"

@@ -14,10 +14,13 @@ from sorter.ports import BATCH_MAX, DECISION
 class State(Protocol):
     """What a decision needs of the line's tracking."""
 
-    pieces: Records
-    """PIECE[PIECES_MAX], in flight."""
-    chutes: Records
-    """CHUTE[CHUTE_NUMBER_MAX + 1], by number."""
+    @property
+    def pieces(self) -> Records:
+        """PIECE[rows], in flight."""
+
+    @property
+    def chutes(self) -> Records:
+        """CHUTE[CHUTE_NUMBER_MAX + 1], by number."""
 
 
 class Decider:

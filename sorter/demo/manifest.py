@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from plc_adapters.contract import CODE_BYTES
+from routing_tables.codes import compile_codes
 from routing_tables.schema import Network
+from sorter.assignment.arrays import DFA_START
 
 PIECES = 20_000
 """An hour of the demo's sorter; the emulator starts over when they are used up."""
@@ -38,7 +41,7 @@ class Manifest:
 
 
 def write_manifest(folder: Path, network: Network, seed: int, pieces: int = PIECES) -> Manifest:
-    """Write ``labels.csv`` and ``pre_advice.csv`` for so many pieces; the same seed, the same files."""
+    """Write ``labels.csv`` and ``pre_advice.csv``; the same seed, the same files."""
     rng = np.random.default_rng(seed)
     brand_of = rng.integers(0, len(network.brands), pieces)
     waybills = _waybills(network, brand_of, rng)
@@ -53,9 +56,10 @@ def write_manifest(folder: Path, network: Network, seed: int, pieces: int = PIEC
     with manifest.pre_advice.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["waybill", "brand", "service_class", "destination"])
-        for i in np.flatnonzero(~unadvised):
-            brand = network.brands[brand_of[i]].code
-            writer.writerow([waybills[i], brand, classes[i], destinations[i]])
+        for i in np.flatnonzero(~unadvised).tolist():
+            writer.writerow(
+                [waybills[i], network.brands[brand_of[i]].code, classes[i], destinations[i]]
+            )
     sizes = _sizes(pieces, rng)
     with manifest.labels.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -81,7 +85,7 @@ def _waybills(network: Network, brand_of: NDArray[np.int64], rng: np.random.Gene
         mine = np.flatnonzero(brand_of == number)
         following, pattern, _ = compile_codes((brand,))
         texts = np.zeros((len(mine), CODE_BYTES), np.uint8)
-        states = np.full(len(mine), DFA_START)
+        states = np.full(len(mine), DFA_START, np.int64)
         walking = np.ones(len(mine), bool)
         for position in range(CODE_BYTES - 3):
             for state in np.unique(states[walking]):
@@ -89,7 +93,9 @@ def _waybills(network: Network, brand_of: NDArray[np.int64], rng: np.random.Gene
                 live = np.flatnonzero(following[state] != 0)
                 ends = pattern[state] != 0
                 if ends and (not len(live) or position):
-                    stay = np.zeros(len(here), bool) if not len(live) else rng.random(len(here)) < 0.5
+                    stay = (
+                        np.zeros(len(here), bool) if not len(live) else rng.random(len(here)) < 0.5
+                    )
                     walking[here[~stay]] = False
                     here = here[stay]
                 texts[here, position] = rng.choice(live, len(here)) if len(live) else 0

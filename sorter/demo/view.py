@@ -1,7 +1,6 @@
 """The demo's live summary in a terminal, and its closing table."""
 
 from dataclasses import asdict, dataclass
-
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +18,8 @@ class Summary:
 
     seconds: float = 0.0
     inducted: int = 0
+    inducted_by_plc: int = 0
+    """The same as the PLC counts it, at its own instant."""
     discharged: int = 0
     on_sorter: int = 0
     removed: int = 0
@@ -31,6 +32,8 @@ class Summary:
     slack_p99_ms: float = 0.0
     """The slack that 99 % of answers had at least."""
     deadline_misses: int = 0
+    two_instructions: int = 0
+    """Pieces to which the PLC accepted two instructions of one revision on one lap."""
     recorded: int = 0
     """Pieces whose record is in PostgreSQL."""
     ready_s: float = 0.0
@@ -42,6 +45,7 @@ class Summary:
         return (
             self.unexplained == 0
             and self.deadline_misses == 0
+            and self.two_instructions == 0
             and self.recorded == self.inducted - self.on_sorter
         )
 
@@ -52,7 +56,9 @@ class Summary:
 
 def table(summary: Summary, url: str, note: str) -> Table:
     """Return the summary as a table; ``note`` is its caption."""
-    view = Table(title=f"sorting centre demo   {url}", caption=note, show_header=False, min_width=60)
+    view = Table(
+        title=f"sorting centre demo   {url}", caption=note, show_header=False, min_width=60
+    )
     view.add_column("what", style="cyan")
     view.add_column("value", justify="right")
     rows: list[tuple[str, str]] = [

@@ -1,4 +1,4 @@
-"""The loop of one line. This page is the way of data: event, piece, decision, instruction, copies."""
+"""The loop of one line, the way of data: event, piece, decision, instruction, copies."""
 
 import asyncio
 from typing import Protocol
@@ -71,8 +71,10 @@ class LineLoop:
             await self._adapter.write(self._as_instructions(decisions))
             answered_ns = self._clock.now_ns()
         batch = Batch(self.line, events, decisions, ended)
-        while len(events) and not self._journal.offer(batch):
+        while len(events) and not self._journal.offer(batch):  # noqa: ASYNC110 - a thread frees it
             await asyncio.sleep(JOURNAL_RETRY_S)
+        if self._journal.wants_snapshot(self.line):
+            self._journal.offer_snapshot(self.line, self._tracking.snapshot())
         self._adapter.acknowledge(self._journal.durable(self.line))
         self._outlet.record(batch, self._tracking, self._adapter.status, answered_ns)
         if self._adapter.status.fenced:

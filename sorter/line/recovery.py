@@ -1,18 +1,10 @@
 """What a line knows when it starts: its journal read again from the newest snapshot on."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from plc_adapters.contract import EventKind, Resume
 from sorter.line.tracking import Tracking
-from sorter.ports import Batch
-
-
-class Snapshot(NamedTuple):
-    """A line's whole state as the journal keeps it at the head of a segment."""
-
-    line: int
-    content: bytes
+from sorter.ports import Batch, Snapshot
 
 
 def recover(

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from routing_tables.errors import TableError
 from routing_tables.load import load_network
-from routing_tables.schema import lianyungang
-from sorter.config import SiteFile
+from routing_tables.schema import Network, lianyungang
+from sorter.config import Line, SiteFile
 from sorter.errors import ConfigError
 from sorter.plans.check import check_plan
 from sorter.plans.machine import load_chutes
@@ -29,3 +30,40 @@ class SiteReport:
 
     lines: list[LineReport]
     warnings: list[str]
+
+
+def check_site(site: SiteFile) -> SiteReport:
+    """Check every file a site names.
+
+    Raises:
+        ConfigError: all that is wrong in machines, plans and pre-advice.
+        TableError: all that is wrong in the network's tables, without which no plan can be checked.
+    """
+    network = load_network(site.network.path or lianyungang())
+    lines: list[LineReport] = []
+    warnings: list[str] = []
+    problems: list[str] = []
+    for line in site.lines:
+        try:
+            lines.append(_check_line(line, site.network.centre, network, warnings))
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if site.network.pre_advice is not None:
+        try:
+            warnings.extend(load_pre_advice(site.network.pre_advice, network)[1])
+        except (ConfigError, TableError) as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigError(*dict.fromkeys(problems))
+    return SiteReport(lines, list(dict.fromkeys(warnings)))
+
+
+def _check_line(line: Line, centre: str, network: Network, warnings: list[str]) -> LineReport:
+    chutes = load_chutes(line.machine.chutes, line.machine.speed_mm_s)
+    report = check_plan(line.plan, network, chutes, centre)
+    if report.problems:
+        raise ConfigError(*report.problems)
+    warnings.extend(report.warnings)
+    return LineReport(
+        line.name, report.name, report.chutes, report.groups, report.places, report.zones
+    )

@@ -2,33 +2,204 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from plc_adapters.contract import AdapterError, Resume
+from plc_adapters.contract import Adapter, LinkStatus, Resume
 from plc_adapters.registry import create
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays, no_pre_advice
 from sorter.assignment.decider import Decider
-from sorter.assignment.warmup import warm_up
-from sorter.clock import SystemClock
+from sorter.clock import Clock, SystemClock
 from sorter.config import Line, SiteFile
-from sorter.errors import ConfigError, UnavailableError
+from sorter.errors import ConfigError, JournalError
+from sorter.journal.reader import recovery
 from sorter.journal.writer import JournalWriter
+from sorter.line.ledger import ledger_of
 from sorter.line.loop import LineLoop
-from sorter.line.recovery import Recovered, recover
-from sorter.line.tracking import Tracking
-from sorter.outlets.board import BoardWriter
+from sorter.line.recovery import recover
+from sorter.line.tracking import COUNTER_NAMES, Tracking
+from sorter.line.warmup import warm_up
+from sorter.outlets.board import BoardWriter, LineBoard, chutes_of_groups
+from sorter.outlets.layout import JournalStatus
 from sorter.plans.image import map_image
 from sorter.plans.machine import load_chutes
+from sorter.ports import Batch, Snapshot
+from sorter.wiring.active import read_active
 from sorter.wiring.paths import StatePaths
-from sorter.wiring.prepare import read_active
 from sorter.wiring.process import settle_memory, stop_on_signals
+
+BEAT_S = 0.1
+"""Pause between two words to the board that this process lives."""
+END_S = 2.0
+"""Time the loops have to end their turn; a turn held up by a full disk is left to the PLC."""
+LEDGER_TERMS = ("inducted", "discharged", "on_sorter", "removed", "lost", "unexplained")
+MIB = 1024 * 1024
 
 _logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class RunningLine:
+    """One line with all its parts."""
+
+    loop: LineLoop
+    adapter: Adapter
+    tracking: Tracking
+    outlet: LineBoard
+    resume: Resume
+
+
 async def run_line(site: SiteFile) -> None:
-    """Run all lines of the site until SIGTERM; raises what stopped them."""
+    """Run all lines of the site until SIGTERM; raises what stopped them.
+
+    Raises:
+        ConfigError: a plan or machine file is missing or wrong.
+        JournalError: the journal can't be read or written.
+        FencedError: a PLC was given to another host.
+        AdapterError: a PLC's mailbox can't be used.
+    """
     stop = stop_on_signals()
     state = StatePaths(site.site.state_dir)
     state.make()
+    clock = SystemClock()
     names = [line.name for line in site.lines]
+    board = BoardWriter(state.line_board, names, COUNTER_NAMES, LEDGER_TERMS, clock)
     _logger.info("kernels ready after %.1f s", warm_up())
+    trackings = [
+        Tracking(load_chutes(line.machine.chutes, line.machine.speed_mm_s)) for line in site.lines
+    ]
+    resumes, batches = recover(trackings, _journaled(site, state))
+    _logger.info("journal read: %d batches since the newest snapshot", batches)
+    journal = JournalWriter(
+        state.journal,
+        names,
+        [resume.sequence for resume in resumes],
+        clock,
+        segment_bytes=site.journal.segment_mib * MIB,
+        commit_interval_s=site.journal.commit_interval_ms / 1000,
+        queue_max=site.journal.queue_batches_max,
+    )
+    pre_advice = _pre_advice(state)
+    lines = [
+        _make_line(number, site, state, trackings[number], resumes[number], pre_advice,
+                   journal, board, clock)
+        for number in range(len(names))
+    ]  # fmt: skip
+    for number, tracking in enumerate(trackings):
+        journal.offer_snapshot(number, tracking.snapshot())
+    journal.start()
+    settle_memory()
+    board.set_ready()
+    try:
+        await _run(lines, board, journal, site.journal.queue_batches_max, stop)
+    finally:
+        for line in lines:
+            line.outlet.publish(line.tracking, line.adapter.status)
+        journal.close()
+
+
+def _journaled(site: SiteFile, state: StatePaths) -> Iterator[Batch | Snapshot]:
+    """Yield the journals of all lines, one after the other."""
+    for number, line in enumerate(site.lines):
+        yield from recovery(state.journal / line.name, number)
+
+
+def _make_line(
+    number: int,
+    site: SiteFile,
+    state: StatePaths,
+    tracking: Tracking,
+    resume: Resume,
+    pre_advice: PreAdviceArrays,
+    journal: JournalWriter,
+    board: BoardWriter,
+    clock: Clock,
+) -> RunningLine:
+    line = site.lines[number]
+    plan, metadata = _plan(line, state)
+    outlet = board.line(number, lambda: ledger_of(tracking).as_dict(), line.machine.speed_mm_s)
+    groups = chutes_of_groups(metadata["groups"], plan.group_first, plan.group_chutes)
+    outlet.set_plan(metadata["name"], metadata["version"], metadata["brands"], groups)
+    adapter = create(line.adapter, number, line.link, clock.now_ns)
+    decider = Decider(plan, pre_advice)
+    loop = LineLoop(number, line.name, adapter, tracking, decider, journal, outlet, clock)
+    return RunningLine(loop, adapter, tracking, outlet, resume)
+
+
+def _plan(line: Line, state: StatePaths) -> tuple[PlanArrays, dict[str, Any]]:
+    active = read_active(state.active_plan(line.name))
+    if active is None:
+        raise ConfigError(
+            f"{state.active_plan(line.name)}: line {line.name} has no compiled plan; run "
+            "'sorter plan compile --config' with this site file first"
+        )
+    return map_image(active.image, PlanArrays)
+
+
+def _pre_advice(state: StatePaths) -> PreAdviceArrays:
+    active = read_active(state.pre_advice)
+    if active is None:
+        return no_pre_advice()
+    return map_image(active.image, PreAdviceArrays)[0]
+
+
+async def _run(
+    lines: list[RunningLine],
+    board: BoardWriter,
+    journal: JournalWriter,
+    queue_max: int,
+    stop: asyncio.Event,
+) -> None:
+    """Turn the loops until told to stop or until one of them can't go on."""
+    turning = [asyncio.create_task(line.loop.run(line.resume, stop)) for line in lines]
+    beating = asyncio.create_task(_beat(lines, board, journal, queue_max))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([*turning, beating, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            await asyncio.wait(turning, timeout=END_S)
+    finally:
+        everything = [*turning, beating, stopped]
+        for task in everything:
+            task.cancel()
+        ended = await asyncio.gather(*everything, return_exceptions=True)
+    for result in ended:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _beat(
+    lines: list[RunningLine], board: BoardWriter, journal: JournalWriter, queue_max: int
+) -> None:
+    """Tell the board that this process lives, how the journal stands, and of lines that wait."""
+    told = {line.loop.name: LinkStatus().problem for line in lines}
+    while True:
+        board.beat()
+        board.set_journal(_journal_status(journal, queue_max))
+        for line in lines:
+            status = line.adapter.status
+            if not status.connected:
+                line.outlet.publish(line.tracking, status)
+            if status.problem != told[line.loop.name]:
+                told[line.loop.name] = status.problem
+                _logger.warning("line %s: %s", line.loop.name, status.problem or "all well again")
+        if not journal.alive:
+            raise JournalError("the journal's thread has ended; see the log above")
+        await asyncio.sleep(BEAT_S)
+
+
+def _journal_status(journal: JournalWriter, queue_max: int) -> JournalStatus:
+    commits = journal.commits
+    return JournalStatus(
+        waiting_batches=journal.waiting,
+        waiting_batches_max=queue_max,
+        refused_batches=journal.refused,
+        lag_ns=journal.lag_ns,
+        commits=commits.count,
+        commit_ns=commits.total_ns,
+        commit_max_ns=commits.longest_ns,
+        written_bytes=commits.written_bytes,
+        failures=commits.failures,
+        problem=commits.problem,
+    )

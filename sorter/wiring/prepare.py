@@ -2,49 +2,22 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-
-import orjson
 
 import routing_tables
 from routing_tables.load import load_network
 from routing_tables.schema import Network, lianyungang
 from sorter.config import Line, SiteFile
-from sorter.errors import ConfigError
 from sorter.plans.compile import compile_plan
 from sorter.plans.image import write_image
 from sorter.plans.machine import load_chutes
 from sorter.plans.plan import load_plan
 from sorter.plans.pre_advice import load_pre_advice
+from sorter.wiring.active import Active, read_active, write_active
 from sorter.wiring.paths import StatePaths
 
 BAD_LINES_SHOWN_MAX = 20
 """Bad pre-advice lines named one by one; the rest are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Active:
-    """What an ``*.active.json`` file says: the image in use and what it was made of."""
-
-    image: Path
-    version: int
-    inputs: str
-    """SHA-256 over the files it was compiled from."""
-    name: str
-
-
-def read_active(path: Path) -> Active | None:
-    """Read an ``*.active.json``; None where there is none yet."""
-    if not path.exists():
-        return None
-    try:
-        raw = orjson.loads(path.read_bytes())
-        return Active(path.parent / raw["image"], raw["version"], raw["inputs"], raw["name"])
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{path}: damaged ({error}); delete it and run 'sorter plan compile' again"
-        ) from None
 
 
 def prepare(site: SiteFile) -> list[str]:
@@ -74,7 +47,7 @@ def prepare(site: SiteFile) -> list[str]:
             plan, network, chutes, version, site.network.centre, line.machine.reaction_ms
         )
         image = write_image("plan", arrays, state.plans, metadata)
-        _write_active(state.active_plan(line.name), image, version, inputs, plan.name)
+        write_active(state.active_plan(line.name), Active(image, version, inputs, plan.name))
     if site.network.pre_advice is not None:
         notes += _prepare_pre_advice(site.network.pre_advice, folder, network, state)
     return notes
@@ -90,7 +63,7 @@ def _prepare_pre_advice(
     arrays, problems = load_pre_advice(source, network or load_network(folder))
     image = write_image("pre_advice", arrays, state.plans, {"source": str(source)})
     version = active.version + 1 if active else 1
-    _write_active(state.pre_advice, image, version, inputs, source.name)
+    write_active(state.pre_advice, Active(image, version, inputs, source.name))
     hidden = len(problems) - BAD_LINES_SHOWN_MAX
     more = [f"{source}: {hidden} more bad lines"] if hidden > 0 else []
     return [*problems[:BAD_LINES_SHOWN_MAX], *more]
@@ -107,10 +80,3 @@ def _hash_of(paths: Iterable[Path]) -> str:
     for path in paths:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-def _write_active(path: Path, image: Path, version: int, inputs: str, name: str) -> None:
-    content = {"image": image.name, "version": version, "inputs": inputs, "name": name}
-    temporary = path.with_suffix(".new")
-    temporary.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
-    temporary.replace(path)

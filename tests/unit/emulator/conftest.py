@@ -45,7 +45,9 @@ LABELS = "codes,weight_g,length_mm,width_mm,height_mm\n" + "".join(
     f"]C0P{number:03d},{100 * number},300,200,100\n" for number in range(1, 41)
 )
 
-HEADER_HEARTBEAT, HEADER_STATE, HEADER_HEAD = 10, 11, 14
+HEARTBEAT, MACHINE_STATE, HEAD = 8, 9, 12
+GRANTED_EPOCH, GRANTED_SEAT, HOST_SILENT = 18, 20, 21
+CONSUMED, DEFAULTED = 24, 32
 SEAT_AT = (40, 624)
 RING_AT = 1208
 
@@ -88,12 +90,37 @@ class Rig:
         registers = self.sorter.memory.registers
         return registers[at] << 16 | registers[at + 1]
 
+    @property
+    def heartbeat(self) -> int:
+        return self.sorter.memory.registers[HEARTBEAT]
+
+    @property
+    def machine_state(self) -> int:
+        return self.sorter.memory.registers[MACHINE_STATE]
+
+    @property
+    def head(self) -> int:
+        return self.u32(HEAD)
+
+    @property
+    def granted(self) -> tuple[int, int]:
+        """Epoch and seat."""
+        return self.u32(GRANTED_EPOCH), self.sorter.memory.registers[GRANTED_SEAT]
+
+    @property
+    def host_silent(self) -> int:
+        return self.sorter.memory.registers[HOST_SILENT]
+
+    @property
+    def defaulted(self) -> int:
+        return self.u32(DEFAULTED)
+
     def put(self, at: int, values: list[int]) -> bool:
         return self.sorter.memory.host_write(at, values, self.now_us)
 
     def claim(self, epoch: int, seat: int = 0) -> None:
         self.seat, self.epoch, self.alive = seat, epoch, True
-        self.written = self.u32(33 + 2 * seat - 2)
+        self.written = self.u32(CONSUMED + 2 * seat)
         self.step()
 
     def step(self) -> None:
@@ -126,9 +153,12 @@ class Rig:
         text = b"".join(word.to_bytes(2, "big") for word in raw[18:38]).rstrip(b"\0")
         if part == 0:
             weight = raw[12] << 16 | raw[13]
+            signed = weight - (weight >> 31 << 32)
+            piece, time_ms = raw[4] << 16 | raw[5], raw[10] << 16 | raw[11]
+            kind, status = raw[2:4]
+            station, chute, cell, lap = raw[6:10]
             seen = Seen(
-                sequence, raw[2], raw[3], raw[4] << 16 | raw[5], raw[6], raw[7], raw[8], raw[9],
-                raw[10] << 16 | raw[11], weight - (weight >> 31 << 32), [], raw,
+                sequence, kind, status, piece, station, chute, cell, lap, time_ms, signed, [], raw
             )
             self.events.append(seen)
         if codes:

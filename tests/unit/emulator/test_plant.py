@@ -1,14 +1,19 @@
 """The metal: chutes that fill, pieces that vanish, readers that fail; and the books over all."""
 
+import itertools
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import Bench, Rig
+from plc_adapters.emulator.labels import endless
 from plc_adapters.emulator.tally import Latencies
 
+if TYPE_CHECKING:
+    from tests.unit.emulator.conftest import Bench, Rig
 
-def answer_all(rig: Rig, seconds: float, choose: random.Random, answered: float = 0.9) -> None:
+
+def answer_all(rig: "Rig", seconds: float, choose: random.Random, answered: float = 0.9) -> None:
     """Answer most scans with random chutes, now and then late, for so long."""
     done = 0
     for _ in range(round(seconds * 200)):
@@ -21,14 +26,14 @@ def answer_all(rig: Rig, seconds: float, choose: random.Random, answered: float 
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_books_balance_whatever_goes_wrong(bench: Bench, seed: int) -> None:
+def test_books_balance_whatever_goes_wrong(bench: "Bench", seed: int) -> None:
     rig = bench.rig(
         f"seed={seed}",
         "repeat_labels=true",
         "arrivals.spacing=exponential",
         "arrivals.pieces_per_hour=12000",
         "chances={no_read=0.1, several_codes=0.3, unknown_weight=0.2, discharge_failure=0.1, "
-        "jam=0.02, removed=0.05, lost=0.05}",
+        "missorted=0.05, jam=0.02, removed=0.05, lost=0.05}",
         "emptying={empty_after_ms=3000, empty_every_ms=20000, clear_jam_ms=2000}",
         "locks=[{chute=4, after_ms=5000, for_ms=20000}]",
     )
@@ -45,13 +50,13 @@ def test_books_balance_whatever_goes_wrong(bench: Bench, seed: int) -> None:
     assert sorted(inducted) == sorted(ended) == list(range(1, tally.inducted + 1))
     assert not any(rig.sorter.plant.cells)
     assert tally.two_instructions == 0
-    assert {e.status for e in rig.events if e.kind == 4} >= {1, 2, 5, 6}
+    assert {e.status for e in rig.events if e.kind == 4} >= {1, 2, 5, 6, 7}
     assert {e.status for e in rig.events if e.kind == 5} == {1, 2, 3, 4, 5}
     assert any(e.status & 64 for e in rig.events if e.kind == 2)
     assert rig.sorter.program.ring.overflow_count == 0
 
 
-def test_discharges_never_exceed_a_chute_between_two_bags(bench: Bench) -> None:
+def test_discharges_never_exceed_a_chute_between_two_bags(bench: "Bench") -> None:
     rig = bench.rig("repeat_labels=true", "arrivals.pieces_per_hour=14000")
     rig.claim(1)
     answer_all(rig, 60, random.Random(5))
@@ -64,7 +69,7 @@ def test_discharges_never_exceed_a_chute_between_two_bags(bench: Bench) -> None:
             assert fill[event.chute] <= (3 if event.chute < 9 else 100)
 
 
-def test_same_seed_same_day(bench: Bench) -> None:
+def test_same_seed_same_day(bench: "Bench") -> None:
     settings = ("arrivals.spacing=exponential", "chances.no_read=0.2", "chances.lost=0.1")
     days = []
     for _ in range(2):
@@ -76,7 +81,7 @@ def test_same_seed_same_day(bench: Bench) -> None:
     assert len(days[0]) > 50
 
 
-def test_labels_are_taken_in_order_once_or_again_and_again(bench: Bench) -> None:
+def test_labels_are_taken_in_order_once_or_again_and_again(bench: "Bench") -> None:
     bench.folder.joinpath("labels.csv").write_text(
         "codes,weight_g,length_mm,width_mm,height_mm\n"
         "]C0AB|12|山东|]E06901234567892,0,10,20,0\n,5,0,0,0\n" + "x" * 50 + ",1,1,1,1\n",
@@ -98,7 +103,7 @@ def test_labels_are_taken_in_order_once_or_again_and_again(bench: Bench) -> None
     assert len(again.of(2)) > 3
 
 
-def test_a_fifth_code_is_left_out_and_said(bench: Bench) -> None:
+def test_a_fifth_code_is_left_out_and_said(bench: "Bench") -> None:
     bench.folder.joinpath("labels.csv").write_text(
         "codes,weight_g,length_mm,width_mm,height_mm\na|b|c|d,1,1,1,1\n", encoding="utf-8"
     )
@@ -108,23 +113,73 @@ def test_a_fifth_code_is_left_out_and_said(bench: Bench) -> None:
     assert (scan.codes, scan.status) == ([b"a", b"b", b"c", b"d"], 2)
 
 
-def test_a_busy_belt_holds_pieces_back_at_the_station(bench: Bench) -> None:
+def test_a_late_belt_drops_the_piece_into_the_next_open_chute(bench: "Bench") -> None:
+    rig = bench.rig("chances.missorted=1", "locks=[{chute=5, after_ms=0, for_ms=60000}]")
+    rig.claim(1)
+    for piece, chute, landed in ((1, 3, 4), (2, 4, 6)):
+        rig.until(2, piece)
+        rig.instruct(piece, chute)
+        end = rig.until(4, piece)
+        assert (end.status, end.chute) == (7, landed)
+    rig.until(2, 4)
+    rig.instruct(4, 9)
+    end = rig.until(4, 4)
+    assert (end.status, end.chute) == (1, 9)
+
+
+def test_pieces_are_held_back_while_the_host_lags(bench: "Bench") -> None:
+    rig = bench.rig("repeat_labels=true", "plc.event_slots=8")
+    rig.claim(1)
+    rig.run(3)
+    assert rig.sorter.tally.held_back == 0
+    rig.acknowledging = False
+    rig.run(20)
+    assert rig.sorter.tally.held_back > 0
+    assert rig.sorter.plant.waiting() > 0
+
+
+def test_several_stations_load_by_their_shares(bench: "Bench") -> None:
     rig = bench.rig(
-        "arrivals.pieces_per_hour=36000", "repeat_labels=true", "arrivals.queue_max=5"
+        "repeat_labels=true",
+        "stations=[{number=1, position_mm=18000, share=3}, {number=2, position_mm=16000}]",
     )
+    rig.claim(1)
+    rig.run(60)
+    loads = {number: [e for e in rig.of(1) if e.station == number] for number in (1, 2)}
+    assert len(loads[1]) == pytest.approx(3 * len(loads[2]), rel=0.1)
+    scans = {e.piece: e.time_ms for e in rig.of(2) if e.lap == 0}
+    for number, travel_ms in ((1, 1000), (2, 2000)):
+        for load in loads[number]:
+            assert scans.get(load.piece, load.time_ms + travel_ms) - load.time_ms in (
+                travel_ms,
+                travel_ms + 1,
+            )
+
+
+def test_made_up_waybills_differ_by_seed() -> None:
+    first, other = (
+        [piece.codes[0] for piece, _ in zip(endless(seed), range(3), strict=False)]
+        for seed in (1, 12)
+    )
+    assert first == [b"]C0EMU0010000000001", b"]C0EMU0010000000002", b"]C0EMU0010000000003"]
+    assert not set(first) & set(other)
+
+
+def test_a_busy_belt_holds_pieces_back_at_the_station(bench: "Bench") -> None:
+    rig = bench.rig("arrivals.pieces_per_hour=36000", "repeat_labels=true", "arrivals.queue_max=5")
     rig.claim(1)
     rig.run(20)
     plant = rig.sorter.plant
     assert plant.waiting() == 5
     assert plant.feed_stopped > 50
     loads = [e.time_ms for e in rig.of(1)]
-    assert min(b - a for a, b in zip(loads, loads[1:], strict=False)) >= 249
+    assert min(b - a for a, b in itertools.pairwise(loads)) >= 249
     assert len(loads) >= 70
 
 
 def test_quantiles_are_within_their_step() -> None:
     latencies = Latencies()
-    values = [random.Random(1).randrange(1, 3_000_000) for _ in range(1)] + list(range(0, 100_000, 7))
+    values = [3_000_000, *range(0, 100_000, 7)]
     for value in values:
         latencies.add(value)
     ordered = sorted(values)

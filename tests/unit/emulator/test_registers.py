@@ -57,11 +57,12 @@ def test_echo_lies_over_the_code() -> None:
 @pytest.mark.parametrize("order", ["big", "little"])
 def test_instruction_typed_by_hand(order: str) -> None:
     memory = Memory(8, order, "big")  # type: ignore[arg-type]
-    pairs = {"epoch": [0, 5], "piece": [1, 2], "plan": [0, 9], "deadline": [3, 4], "sequence": [0, 1]}
-    turned = {k: v if order == "big" else v[::-1] for k, v in pairs.items()}
-    body = [*turned["epoch"], *turned["piece"], 2, 1, 8, 9, 0, 0, 1, *turned["plan"]]
-    body += turned["deadline"]
-    slot = [*body, sum(body), *turned["sequence"]]
+    step = 1 if order == "big" else -1
+    epoch, piece, plan, deadline, sequence = (
+        pair[::step] for pair in ([0, 5], [1, 2], [0, 9], [3, 4], [0, 1])
+    )
+    body = [*epoch, *piece, 2, 1, 8, 9, 0, 0, 1, *plan, *deadline]
+    slot = [*body, sum(body), *sequence]
     assert memory.host_write(40 + 8 + 18, slot, now_us=123)
     (taken,) = Seats(memory, 1000).take()
     assert taken == (0, 1, 5, 0x10002, 2, 1, (8, 9, 0, 0), 1, 9, 0x30004, True, 123)

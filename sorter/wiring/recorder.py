@@ -1,0 +1,172 @@
+"""The recorder process: follows the lines' journals into PostgreSQL."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+from sorter.clock import Clock, SystemClock
+from sorter.config import SiteFile
+from sorter.errors import ConfigError, UnavailableError
+from sorter.journal.reader import Follower, Position
+from sorter.outlets.board import RecorderBoardWriter
+from sorter.ports import Batch
+from sorter.store.records import RecordStore
+from sorter.wiring.paths import StatePaths
+from sorter.wiring.process import settle_memory, stop_on_signals
+
+IDLE_S = 0.05
+"""Pause after a look at the journals that found nothing."""
+RETRY_S = 1.0
+"""Pause before a database that was away is tried again."""
+MAINTAIN_S = 600.0
+"""Pause between two looks after partitions and read segments."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Followed:
+    """One line's journal, and what was read of it but not written yet."""
+
+    name: str
+    follower: Follower
+    recorded: Position
+    batches: list[Batch] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Progress:
+    """What the board tells of the recorder."""
+
+    rows: int = 0
+    transactions: int = 0
+    problem: str = "the database was not reached yet"
+
+
+class Recorder:
+    """Moves batches from the journals to the store, and its position with them."""
+
+    def __init__(self, site: SiteFile, store: RecordStore, clock: Clock) -> None:
+        self._state = StatePaths(site.site.state_dir)
+        self._names = [line.name for line in site.lines]
+        self._store = store
+        self._clock = clock
+        self._board = RecorderBoardWriter(self._state.recorder_board, clock)
+        self._progress = Progress()
+        self._lines: list[Followed] = []
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Record until told to stop; then record what the journals hold by then.
+
+        Raises:
+            JournalError: a journal is of another version.
+        """
+        beat = asyncio.create_task(self._beat())
+        last_maintained = 0.0
+        try:
+            while True:
+                ending = stop.is_set()
+                try:
+                    if not self._lines:
+                        await self._store.open()
+                        self._lines = [await self._follow(i) for i in range(len(self._names))]
+                    wrote = await self._pass()
+                    self._set_problem("")
+                    now = asyncio.get_running_loop().time()
+                    if now - last_maintained > MAINTAIN_S:
+                        last_maintained = now
+                        await self._maintain()
+                except UnavailableError as error:
+                    self._set_problem(str(error))
+                    wrote = 0
+                if ending and not wrote:
+                    return
+                if not wrote:
+                    await _wait(stop, RETRY_S if self._progress.problem else IDLE_S)
+        finally:
+            beat.cancel()
+            await asyncio.gather(beat, return_exceptions=True)
+            self._tell()
+            await self._store.close()
+
+    async def _follow(self, number: int) -> Followed:
+        name = self._names[number]
+        position = Position(*await self._store.position(name))
+        return Followed(name, Follower(self._state.journal / name, number, position), position)
+
+    async def _pass(self) -> int:
+        """Read and write once for each line; return the batches written."""
+        wrote = 0
+        for line in self._lines:
+            if not line.batches:
+                line.batches = await asyncio.to_thread(line.follower.read)
+            position = line.follower.position
+            if not line.batches:
+                continue
+            self._progress.rows += await self._store.write(line.name, line.batches, position)
+            self._progress.transactions += 1
+            wrote += len(line.batches)
+            line.recorded = position
+            line.batches = []
+        return wrote
+
+    async def _maintain(self) -> None:
+        await self._store.maintain()
+        for line in self._lines:
+            await asyncio.to_thread(line.follower.remove_read, line.recorded)
+
+    def _set_problem(self, problem: str) -> None:
+        if problem != self._progress.problem:
+            self._progress.problem = problem
+            _logger.warning("%s", problem or "the database takes records")
+
+    async def _beat(self) -> None:
+        while True:
+            self._tell()
+            await asyncio.sleep(0.1)
+
+    def _tell(self) -> None:
+        """Tell the board how recording stands."""
+        oldest_ns = min(
+            (int(b.events["host_receive_ns"][0]) for f in self._lines for b in f.batches[:1]
+             if len(b.events)),
+            default=0,
+        )  # fmt: skip
+        self._board.update(
+            rows=self._progress.rows,
+            batches=self._progress.transactions,
+            lag_seconds=max(0, self._clock.now_ns() - oldest_ns) / 1e9 if oldest_ns else 0.0,
+            connected=not self._progress.problem,
+            problem=self._progress.problem,
+        )
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    """Return after so long, or as soon as told to stop; never at once, even then."""
+    if stop.is_set():
+        await asyncio.sleep(IDLE_S)
+        return
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+async def run_recorder(site: SiteFile) -> None:
+    """Record until SIGTERM.
+
+    Raises:
+        ConfigError: the site names no database.
+        JournalError: a journal is of another version.
+    """
+    stop = stop_on_signals()
+    if not site.store.dsn:
+        raise ConfigError(
+            "store.dsn: the recorder run alone needs a database; name it in the site file or in "
+            "SORTER_DATABASE_DSN"
+        )
+    StatePaths(site.site.state_dir).make()
+    clock = SystemClock()
+    recorder = Recorder(site, RecordStore(site.store.dsn, site.store.retention_days, clock), clock)
+    settle_memory()
+    await recorder.run(stop)
