@@ -223,7 +223,7 @@ def test_machine_waits_for_a_host_and_stops_on_demand(bench: "Bench") -> None:
 
 
 def test_latency_runs_from_the_photo_eye_to_the_acceptance(bench: "Bench") -> None:
-    """The piece passes the eye within a cycle, is seen at the cycle's end, answered 100 ms later."""
+    """The piece passes the eye within a cycle, is seen at its end, answered 100 ms later."""
     rig = bench.rig("loop.speed_mm_s=1999")
     rig.claim(1)
     scan = rig.until(SCANNED, 1)

@@ -1,0 +1,105 @@
+"""Addresses of databases: how to tell one without its password, and how to connect to it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+
+from sorter.errors import UnavailableError
+
+CONNECT_S = 10.0
+"""Time a connection has to come up."""
+COMMAND_S = 120.0
+"""Time one command has; a connection over a dead network is found out by it."""
+LOCK_WAIT_S = 30
+"""Time a command waits for a lock."""
+
+BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What can come of talking to a database."""
+
+
+def described(dsn: str) -> str:
+    """Return host and database of a DSN, never its password."""
+    try:
+        parts = urlsplit(dsn)
+        query = parse_qs(parts.query)
+    except ValueError:
+        return "(unreadable address)"
+    host = parts.netloc.rpartition("@")[2] or query.get("host", ["local socket"])[0]
+    database = unquote(parts.path.lstrip("/")) or query.get("dbname", ["(default)"])[0]
+    return f"{database!r} at {unquote(host)}"
+
+
+async def connect(dsn: str, application: str) -> Any:
+    """Return an asyncpg connection.
+
+    Raises:
+        UnavailableError: there is none; names host and database and says what to do.
+    """
+    try:
+        return await asyncpg.connect(dsn, **settings(application))
+    except asyncpg.ClientConfigurationError:
+        raise malformed() from None
+    except BROKEN as error:
+        raise away(dsn, error) from None
+    except ValueError:
+        raise malformed() from None
+
+
+def settings(application: str) -> dict[str, Any]:
+    """Return what every connection of the service is opened with."""
+    return {
+        "timeout": CONNECT_S,
+        "command_timeout": COMMAND_S,
+        "server_settings": {
+            "application_name": application,
+            "timezone": "UTC",
+            "lock_timeout": f"{LOCK_WAIT_S}s",
+        },
+    }
+
+
+@asynccontextmanager
+async def telling(dsn: str) -> AsyncIterator[None]:
+    """Turn what comes of talking to a database into UnavailableError."""
+    try:
+        yield
+    except BROKEN as error:
+        raise away(dsn, error) from None
+
+
+def away(dsn: str, error: BaseException) -> UnavailableError:
+    """Return the error that tells where the database is, what came of it, and what to do."""
+    text = str(error).strip() or type(error).__name__
+    return UnavailableError(f"database {described(dsn)}: {text}; {_advice(error)}")
+
+
+def malformed() -> UnavailableError:
+    """Return the error for a DSN that is none; it is not repeated, as it may hold a password."""
+    return UnavailableError(
+        "store.dsn is no address of a PostgreSQL; write it as "
+        "postgresql://user:password@host:5432/database"
+    )
+
+
+def _advice(error: BaseException) -> str:
+    match error:
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return "correct user and password in store.dsn, or let the user in"
+        case asyncpg.InvalidCatalogNameError():
+            return "create the database, or correct its name in store.dsn"
+        case asyncpg.InsufficientPrivilegeError():
+            return "the service's user must own its tables and may create some in its schema"
+        case asyncpg.DiskFullError():
+            return "make room on its disk"
+        case asyncpg.TooManyConnectionsError():
+            return "raise max_connections, or close some"
+        case asyncpg.CannotConnectNowError():
+            return "it is starting or ending; it will be tried again"
+        case TimeoutError():
+            return "see its log, its load, and the network between"
+        case asyncpg.PostgresConnectionError() | asyncpg.InterfaceError() | OSError():
+            return "start it, or correct store.dsn"
+    return "see the database's log"
