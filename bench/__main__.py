@@ -15,7 +15,7 @@ BENCHES = {"assignment": assignment.run, "latency": latency.run}
 def main() -> None:
     """Run the benches named, or all."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], help="benches to run; all if none")
+    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], help="all if none")
     parser.add_argument("--small", action="store_true", help="small inputs: does it still run")
     parser.add_argument("--json", type=Path, default=None, help="file for the figures")
     arguments = parser.parse_args()

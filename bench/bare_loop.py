@@ -75,13 +75,14 @@ class BareLoop:
         self._client.close()
 
     async def _turn(self) -> bool:
-        """Read the next slots and answer their scans; False if nothing was new."""
+        """Read the next slots and answer their scans; False unless every slot was new."""
         room = self._slots - self._expected % self._slots
         count = min(SLOTS_PER_READ, room)
         registers = await self._read(
             event_address(self._expected, self._slots), count * EVENT_SLOT.size
         )
         answers: list[list[int]] = []
+        before = self._expected
         for i in range(count):
             slot = registers[i * EVENT_SLOT.size : (i + 1) * EVENT_SLOT.size]
             if _u32(slot, 0) != self._expected or _u32(slot, END) != self._expected:
@@ -91,7 +92,7 @@ class BareLoop:
                 answers.append(slot)
         for slot in answers:
             await self._answer(slot)
-        return bool(answers)
+        return (self._expected - before) % 0xFFFFFFFF == count
 
     async def _answer(self, slot: list[int]) -> None:
         deadline = (_u32(slot, TIME) + DEADLINE_MS) & 0xFFFFFFFF
@@ -115,7 +116,7 @@ class BareLoop:
         answer = await self._client.read_holding_registers(address, count=count)
         if answer.isError():
             raise RuntimeError(f"bare loop: the PLC refused a read at {address}: {answer}")
-        return answer.registers
+        return list(answer.registers)
 
 
 async def _main(ports: list[int]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured distribution. ``unit`` is that of p50 to max; ``ratio`` is p50 to the reference's."""
+    """One measured distribution; ``unit`` is that of p50 to max."""
 
     name: str
     unit: str
@@ -26,6 +26,7 @@ class Figure:
     reference: str = ""
     """Name of the figure this one is held against; empty for a reference."""
     ratio_p50: float = 1.0
+    """This p50 divided by the reference's."""
     ratio_p99: float = 1.0
     notes: dict[str, float] = field(default_factory=dict)
     """Further counts of the same run: misses, rate reached."""
@@ -33,7 +34,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The figures of one bench, and a hash over what it computed, so that no work can be skipped."""
+    """The figures of one bench, and a hash over what it computed: no work can be skipped."""
 
     bench: str
     figures: list[Figure]
@@ -44,9 +45,7 @@ class Report:
 def figure(name: str, unit: str, values: NDArray[np.float64]) -> Figure:
     """Return the distribution of ``values`` (at least one)."""
     p50, p99, p999 = np.percentile(values, [50, 99, 99.9])
-    return Figure(
-        name, unit, len(values), float(p50), float(p99), float(p999), float(values.max())
-    )
+    return Figure(name, unit, len(values), float(p50), float(p99), float(p999), float(values.max()))
 
 
 def against(measured: Figure, reference: Figure, **notes: float) -> Figure:

@@ -78,6 +78,8 @@ async def _serve(sorter: Sorter, *, every_second: bool) -> None:
 
     def tell(*, final: bool) -> None:
         status = {"final": final, **server.status(), **sorter.status()}
+        if final:
+            status["latency_spectrum_us"] = sorter.tally.latency.spectrum()
         print(json.dumps(status), flush=True)  # noqa: T201
 
     await server.serve(lambda: tell(final=False) if every_second else None)

@@ -30,13 +30,21 @@ class Latencies:
         """Return the duration that so great a share did not exceed; 0 while there is none."""
         wanted = share * self.count
         seen = 0
-        for bucket, number in enumerate(self._counts):
+        for upper_us, number in self.spectrum():
             seen += number
-            if number and seen >= wanted:
-                octave = max(0, bucket // STEPS - 1)
-                upper = (((bucket - octave * STEPS) + 1) << octave) - 1
-                return min(upper, self.longest_us)
+            if seen >= wanted:
+                return upper_us
         return self.longest_us
+
+    def spectrum(self) -> list[tuple[int, int]]:
+        """Return (longest duration, number) of every bucket that is not empty, shortest first."""
+        found: list[tuple[int, int]] = []
+        for bucket, number in enumerate(self._counts):
+            if number:
+                octave = max(0, bucket // STEPS - 1)
+                upper_us = (((bucket - octave * STEPS) + 1) << octave) - 1
+                found.append((min(upper_us, self.longest_us), number))
+        return found
 
     def as_dict(self) -> dict[str, int]:
         """Return count, quantiles and maximum for JSON."""

@@ -219,8 +219,8 @@ class ModbusAdapter:
         header = decode_header(registers, self._link.word_order)
         if header.boot_id != self.status.boot_id or header.event_slots != self._slots:
             self._begin_boot(header)
-        self._clock_map.sample(header.plc_time_ms, received_ns)
         self._watch_heartbeat(header.heartbeat, received_ns)
+        self._clock_map.sample(header.plc_time_ms, received_ns)
         status = self.status
         status.machine_state = header.machine_state
         status.head_sequence = header.head_sequence
@@ -275,6 +275,9 @@ class ModbusAdapter:
     def _watch_heartbeat(self, heartbeat: int, now_ns: int) -> None:
         """Tell a PLC that answers but whose program stands from one that runs."""
         if heartbeat != self._plc_heartbeat:
+            if now_ns - self._plc_alive_ns > self._link.silence_ms * NS_PER_MS:
+                # The PLC's clock may have stood still as well.
+                self._clock_map.reset()
             self._plc_heartbeat = heartbeat
             self._plc_alive_ns = now_ns
             if self._granted and not self.status.fenced:

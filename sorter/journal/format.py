@@ -118,7 +118,8 @@ def encode_snapshot(number: int, content: bytes) -> bytes:
 def _frame(number: int, kind: int, first: int, second: int, third: int, body: bytes) -> bytes:
     head = _FRAME_BODY.pack(number, kind, 0, first, second, third)
     checksum = google_crc32c.extend(google_crc32c.value(head), body)
-    return FRAME_MARK.to_bytes(4, "little") + checksum.to_bytes(4, "little") + head + body
+    frame: bytes = _MARK_BYTES + checksum.to_bytes(4, "little") + head + body
+    return frame
 
 
 def frames(data: bytes, start: int) -> Iterator[Frame]:

@@ -1,0 +1,306 @@
+"""The whole decision again in plain Python: the oracle of the tests, a contender of the bench.
+
+Nothing here is shared with the compiled decision but the codes of the contract: texts, dicts and
+lists in place of numbers, tables and arrays, regular expressions in place of the automaton, sorting
+in place of insertion. It is written to be read beside the rules at the head of
+``sorter/assignment/kernels.py``. Where the two differ, one of them is wrong.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from plc_adapters.contract import (
+    CHUTES_MAX,
+    CODE_BYTES,
+    CODES_MAX,
+    ChuteState,
+    Disposition,
+    ScanStatus,
+)
+
+OVERFLOW_GROUPS_MAX = 9
+"""Groups tried for one piece, the first included: the rule says eight overflow groups."""
+PATTERNS_MAX = 1024
+"""Expressions kept compiled: more than a network has patterns."""
+PREFIX_DIGITS = (12, 9, 6, 4, 2)
+AIM_PREFIX = re.compile(rb"\][A-Za-z][0-9A-Za-z]")
+HAS_ROOM = (ChuteState.OPEN, ChuteState.EMPTIED)
+
+
+@dataclass(slots=True)
+class Group:
+    """A chute group. ``policy`` is ordered, balanced or filling; ``overflow`` 0 is none."""
+
+    chutes: list[int]
+    policy: str = "ordered"
+    overflow: int = 0
+
+
+@dataclass(slots=True)
+class Plan:
+    """A sort plan. Brands, classes and groups are numbers from 1; 0 is unknown or none."""
+
+    version: int
+    lap_limit: int
+    margin_ns: int
+    brands: list[list[str]]
+    """The waybill patterns of brand 1, 2, ..."""
+    places: dict[str, int]
+    """Division code to zone."""
+    routes: list[dict[tuple[int, int], int]]
+    """For each zone the group by brand and class; nothing where there is no route."""
+    classes: int
+    groups: dict[int, Group]
+    exceptions: dict[Disposition, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a brand told of a waybill beforehand; 0 is unknown."""
+
+    brand: int = 0
+    service_class: int = 0
+    destination: int = 0
+
+
+@dataclass(slots=True)
+class Chute:
+    """A chute as the line knows it."""
+
+    capacity: int
+    travel_ns: int
+    fill: int = 0
+    reserved: int = 0
+    state: int = ChuteState.OPEN
+    locked: bool = False
+
+
+@dataclass(slots=True)
+class Piece:
+    """What is remembered of a piece between its scans."""
+
+    lap: int = 0
+    waybill: bytes = b""
+    facts: Advice = field(default_factory=Advice)
+    conflict: bool = False
+    disposition: Disposition = Disposition.NONE
+    revision: int = 0
+    kept_in: int = 0
+    first_chute: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One SCANNED event."""
+
+    piece_id: int
+    lap: int
+    event_ns: int
+    codes: list[bytes]
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided for a scan."""
+
+    piece_id: int
+    lap: int
+    revision: int
+    disposition: Disposition
+    group: int
+    chutes: list[int]
+    deadline_ns: int
+    waybill: bytes
+    facts: Advice
+
+
+@lru_cache(PATTERNS_MAX)
+def _expression(pattern: str) -> re.Pattern[bytes]:
+    return re.compile(pattern.encode())
+
+
+class Line:
+    """Decides one line's scans and remembers its pieces and the room kept in its chutes."""
+
+    def __init__(
+        self, plan: Plan, pre_advice: dict[bytes, Advice], chutes: dict[int, Chute]
+    ) -> None:
+        self.plan = plan
+        self.pre_advice = pre_advice
+        self.chutes = chutes
+        self.pieces: dict[int, Piece] = {}
+
+    def scan(self, scan: Scan, now_ns: int) -> Decision | None:
+        """Decide a scan; None where it is of a lap gone by, or changes no answer."""
+        piece = self.pieces.setdefault(scan.piece_id, Piece(lap=scan.lap))
+        if scan.lap < piece.lap:
+            return None
+        if scan.lap > piece.lap:
+            self._give_back(piece)
+            piece.lap, piece.disposition, piece.revision = scan.lap, Disposition.NONE, 0
+        finding, waybill, facts = self._identity(scan, piece)
+        again = piece.disposition != Disposition.NONE
+        if again and not _changes(finding, piece.disposition):
+            return None
+        self._give_back(piece)
+        gone_ns = now_ns + self.plan.margin_ns - scan.event_ns
+        disposition, group = self._route(finding, facts)
+        disposition, group, chutes = self._chutes(disposition, group, scan.lap, gone_ns)
+        piece.revision = piece.revision + 1 if again else 0
+        piece.disposition = disposition
+        piece.conflict = piece.conflict or disposition == Disposition.CONFLICT
+        if waybill:
+            piece.waybill, piece.facts = waybill, facts
+        if chutes:
+            piece.kept_in = chutes[0]
+            piece.first_chute = piece.first_chute or chutes[0]
+            self.chutes[chutes[0]].reserved += 1
+        travel_ns = (
+            self.chutes[chutes[0]].travel_ns
+            if chutes
+            else max((chute.travel_ns for chute in self.chutes.values()), default=0)
+        )
+        return Decision(
+            piece_id=scan.piece_id,
+            lap=scan.lap,
+            revision=piece.revision,
+            disposition=disposition,
+            group=group,
+            chutes=chutes,
+            deadline_ns=scan.event_ns + travel_ns - self.plan.margin_ns,
+            waybill=waybill,
+            facts=facts,
+        )
+
+    def _give_back(self, piece: Piece) -> None:
+        """Give back the room kept for a piece."""
+        if piece.kept_in:
+            self.chutes[piece.kept_in].reserved -= 1
+            piece.kept_in = 0
+
+    def _identity(self, scan: Scan, piece: Piece) -> tuple[Disposition, bytes, Advice]:
+        """Return ROUTED with the waybill and what is known of it, or why there is none."""
+        codes = [code for code in map(_bare, scan.codes[:CODES_MAX]) if code[0]]
+        waybills = {
+            code
+            for code, is_whole in codes
+            if (is_whole or not scan.status & ScanStatus.CODE_CUT) and self._is_waybill(code)
+        }
+        if piece.waybill:
+            waybills.add(piece.waybill)
+        if piece.conflict or len(waybills) > 1:
+            return Disposition.CONFLICT, b"", Advice()
+        if waybills:
+            waybill = waybills.pop()
+            return Disposition.ROUTED, waybill, self._facts(waybill, piece)
+        return (Disposition.NOT_A_WAYBILL if codes else Disposition.NO_READ), b"", Advice()
+
+    def _is_waybill(self, code: bytes) -> bool:
+        return code in self.pre_advice or self._brand_by_pattern(code) != 0
+
+    def _brand_by_pattern(self, code: bytes) -> int:
+        for brand, patterns in enumerate(self.plan.brands, 1):
+            if any(_expression(pattern).fullmatch(code) for pattern in patterns):
+                return brand
+        return 0
+
+    def _facts(self, waybill: bytes, piece: Piece) -> Advice:
+        """Return what pre-advice says now, else what an earlier lap knew, else the brand alone."""
+        advice = self.pre_advice.get(waybill)
+        if advice is None:
+            return piece.facts if piece.waybill else Advice(self._brand_by_pattern(waybill))
+        brand = advice.brand or self._brand_by_pattern(waybill)
+        return Advice(brand, advice.service_class, advice.destination)
+
+    def _route(self, finding: Disposition, facts: Advice) -> tuple[Disposition, int]:
+        """Return ROUTED with the group, or the exception."""
+        if finding != Disposition.ROUTED:
+            return finding, 0
+        if facts.destination == 0:
+            return Disposition.UNKNOWN_DESTINATION, 0
+        brand = facts.brand if facts.brand <= len(self.plan.brands) else 0
+        service_class = facts.service_class if facts.service_class <= self.plan.classes else 0
+        text = str(facts.destination)
+        for digits in PREFIX_DIGITS:
+            if len(text) >= digits and text[:digits] in self.plan.places:
+                zone = self.plan.routes[self.plan.places[text[:digits]]]
+                group = zone.get((brand, service_class), 0)
+                return (Disposition.ROUTED, group) if group else (Disposition.NO_ROUTE, 0)
+        return Disposition.NO_ROUTE, 0
+
+    def _chutes(
+        self, disposition: Disposition, group: int, lap: int, gone_ns: int
+    ) -> tuple[Disposition, int, list[int]]:
+        """Return the disposition as it comes out, its group, and the chutes named."""
+        is_last = lap >= self.plan.lap_limit
+        if disposition == Disposition.ROUTED:
+            for hops, tried in enumerate(self._groups_from(group)):
+                chutes = self._with_room(tried, gone_ns)
+                if chutes:
+                    return (Disposition.OVERFLOW if hops else disposition), group, chutes
+            if not is_last:
+                return Disposition.RECIRCULATED, group, []
+            disposition = Disposition.LAP_LIMIT
+        group = self.plan.exceptions.get(disposition, 0)
+        for tried in self._groups_from(group):
+            chutes = self._with_room(tried, gone_ns)
+            if chutes:
+                return disposition, group, chutes
+        return disposition, group, self._reachable(group, gone_ns) if is_last else []
+
+    def _groups_from(self, group: int) -> Iterator[int]:
+        """Yield a group and its overflow groups, one after the other."""
+        for _ in range(OVERFLOW_GROUPS_MAX):
+            if not group:
+                return
+            yield group
+            group = self.plan.groups[group].overflow
+
+    def _with_room(self, number: int, gone_ns: int) -> list[int]:
+        """Return up to four chutes of a group that can take a piece, by the group's policy."""
+        group = self.plan.groups[number]
+        free = []
+        for each in group.chutes:
+            chute = self.chutes.get(each)
+            if chute is None or chute.locked or chute.state not in HAS_ROOM:
+                continue
+            if chute.fill + chute.reserved < chute.capacity and chute.travel_ns > gone_ns:
+                free.append(each)
+        # Sorting is stable: equal loads keep the group's order.
+        if group.policy == "balanced":
+            free.sort(key=self._load)
+        elif group.policy == "filling":
+            free.sort(key=lambda each: -self._load(each))
+        return free[:CHUTES_MAX]
+
+    def _load(self, number: int) -> float:
+        chute = self.chutes[number]
+        return (chute.fill + chute.reserved) / chute.capacity
+
+    def _reachable(self, group: int, gone_ns: int) -> list[int]:
+        """Return chutes of a group that are not locked and not yet passed, room or not."""
+        if not group:
+            return []
+        reachable = []
+        for each in self.plan.groups[group].chutes:
+            chute = self.chutes.get(each)
+            if chute is not None and not chute.locked and chute.travel_ns > gone_ns:
+                reachable.append(each)
+        return reachable[:CHUTES_MAX]
+
+
+def _bare(code: bytes) -> tuple[bytes, bool]:
+    """Return a code without padding and AIM prefix, and whether it is surely all of it."""
+    text = code.split(b"\0")[0]
+    is_whole = len(text) < CODE_BYTES
+    return (text[3:] if AIM_PREFIX.match(text) else text), is_whole
+
+
+def _changes(finding: Disposition, decided: Disposition) -> bool:
+    """Return whether a further scan of a lap changes what was decided on it."""
+    if finding == Disposition.ROUTED:
+        return decided in (Disposition.NO_READ, Disposition.NOT_A_WAYBILL)
+    return finding == Disposition.CONFLICT and decided != Disposition.CONFLICT
