@@ -133,14 +133,29 @@ class Line:
         self.chutes = chutes
         self.pieces: dict[int, Piece] = {}
 
-    def scan(self, scan: Scan, now_ns: int) -> Decision | None:
-        """Decide a scan; None where it is of a lap gone by, or changes no answer."""
+    def batch(self, scans: list[Scan], now_ns: int) -> list[Decision]:
+        """Decide the scans of one turn, in order.
+
+        All are tracked before the first is decided: a scan of a lap that its piece has left by the
+        end of the turn is passed over.
+        """
+        for scan in scans:
+            self._arrive(scan)
+        decided = (self._scan(scan, now_ns) for scan in scans)
+        return [decision for decision in decided if decision is not None]
+
+    def _arrive(self, scan: Scan) -> None:
+        """Bring a piece to the lap of its scan; a new lap ends what was decided for the last."""
         piece = self.pieces.setdefault(scan.piece_id, Piece(lap=scan.lap))
-        if scan.lap < piece.lap:
-            return None
         if scan.lap > piece.lap:
             self._give_back(piece)
             piece.lap, piece.disposition, piece.revision = scan.lap, Disposition.NONE, 0
+
+    def _scan(self, scan: Scan, now_ns: int) -> Decision | None:
+        """Decide a scan; None where it is of a lap gone by, or changes no answer."""
+        piece = self.pieces[scan.piece_id]
+        if scan.lap < piece.lap:
+            return None
         finding, waybill, facts = self._identity(scan, piece)
         again = piece.disposition != Disposition.NONE
         if again and not _changes(finding, piece.disposition):

@@ -247,7 +247,7 @@ class EventDecoder:
             scan["codes"][0, self._parts_in] = part["codes"][0, 0]
             scan["code_count"] = self._parts_in + 1
         else:
-            scan["status"] |= ScanStatus.MORE_CODES
+            scan["status"] |= np.uint16(ScanStatus.MORE_CODES)
         self._parts_in += 1
 
 

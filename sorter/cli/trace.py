@@ -63,4 +63,53 @@ def fetch(url: str) -> dict[str, Any] | None:
 
 def render(history: dict[str, Any]) -> list[str]:
     """Return the history as lines a person reads, in order of time."""
-    raise NotImplementedError
+    lines: list[str] = []
+    for piece in history["pieces"]:
+        lines += _head(piece)
+        records = [(event["event_at"], _event(event)) for event in piece["events"]]
+        records += [
+            (decision["decided_at"], _decision(decision)) for decision in piece["decisions"]
+        ]
+        lines += [f"  {instant[11:23]}  {text}" for instant, text in sorted(records)]
+        lines.append("")
+    return lines[:-1]
+
+
+def _head(piece: dict[str, Any]) -> list[str]:
+    """Return what identifies a piece and how it ended."""
+    name = f"{piece['line']}/{piece['boot_id']}/{piece['piece_id']}"
+    head = f"piece {name}  waybill {piece['waybill'] or 'not known'}"
+    if piece["in_flight"]:
+        return [head, "  still on the sorter"]
+    chute = f" into chute {piece['chute']}" if piece["chute"] else ""
+    slack = "" if piece["slack_ms"] is None else f", least slack {piece['slack_ms']} ms"
+    return [
+        head,
+        f"  {piece['outcome']}{chute} at {piece['ended_at']}: {piece['disposition']}, "
+        f"lap {piece['lap']}, plan version {piece['plan_version'] or 'none'}{slack}",
+    ]
+
+
+def _event(event: dict[str, Any]) -> str:
+    """Return an event in words, what is not known left out."""
+    parts = [f"{event['kind']:11}"]
+    for name in ("status", "station", "chute", "cell", "lap", "weight_g", "slack_ms"):
+        value = event.get(name)
+        if value is not None:
+            parts.append(f"{name} {value}")
+    if event.get("flags"):
+        parts.append("flags " + ",".join(event["flags"]))
+    if event["kind"] == "scanned":
+        parts.append("codes " + (" ".join(event["codes"]) or "none"))
+    if event.get("chutes"):
+        parts.append("chutes " + ",".join(map(str, event["chutes"])))
+    return "  ".join(parts)
+
+
+def _decision(decision: dict[str, Any]) -> str:
+    """Return a decision in words."""
+    chutes = ",".join(map(str, decision["chutes"])) or "none: another lap"
+    parts = [f"{'decided':11}", decision["disposition"], f"chutes {chutes}"]
+    facts = ("destination", "group", "brand", "service_class", "plan_version", "revision")
+    parts += [f"{name} {decision[name]}" for name in facts if decision[name]]
+    return "  ".join(parts)

@@ -130,6 +130,7 @@ class Demo:
         self._board: BoardReader | None = None
         self._store: RecordStore | None = None
         self._began_s = 0.0
+        self._emptying = False
         self._summary = Summary()
 
     @property
@@ -260,6 +261,7 @@ class Demo:
             await self._tick(show, service, elapsed_s, f"open {self.url} to watch; Ctrl-C ends")
             await _pause(stop, TICK_S)
         sorter.stop_induction()
+        self._emptying = True
         drain_s = 0.0 if stop.is_set() else DRAIN_S
         note = "induction has stopped; the sorter empties"
         deadline_s = time.monotonic() + drain_s
@@ -285,7 +287,10 @@ class Demo:
         with contextlib.suppress(UnavailableError):
             line = self._board.read().lines[0]
             recorded = await self._store.piece_count(line.link.boot_id)
-            self._summary = _summary(line, recorded, elapsed_s, self._summary.ready_s)
+            summary = _summary(line, recorded, elapsed_s, self._summary.ready_s)
+            if self._emptying:
+                summary = replace(summary, pieces_per_hour=self._summary.pieces_per_hour)
+            self._summary = summary
             show(self._summary, line.link.problem or note)
 
     def _judged(self, sorter: Sorter) -> Summary:
@@ -314,7 +319,7 @@ def _summary(line: LineView, recorded: int, elapsed_s: float, ready_s: float) ->
         read_rate=line.read_rate or 0.0,
         recirculation=line.recirculation or 0.0,
         slack_p50_ms=line.slack_ms(0.5) or 0.0,
-        slack_p99_ms=line.slack_ms(0.01) or 0.0,
+        slack_p99_ms=line.slack_ms(0.99) or 0.0,
         deadline_misses=line.counters["deadline_misses"],
         recorded=recorded,
         ready_s=ready_s,

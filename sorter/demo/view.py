@@ -62,6 +62,7 @@ def table(summary: Summary, url: str, note: str) -> Table:
     view.add_column("what", style="cyan")
     view.add_column("value", justify="right")
     rows: list[tuple[str, str]] = [
+        ("ready after", f"{summary.ready_s:.1f} s"),
         ("pieces inducted", f"{summary.inducted:,}"),
         ("rate", f"{summary.pieces_per_hour:,.0f} pieces/h"),
         ("read rate", f"{summary.read_rate:.2%}"),

@@ -1,5 +1,6 @@
 """The journal read again: by a line that recovers, and by the recorder that follows it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -67,7 +68,10 @@ def _has_snapshot(folder: Path, number: int) -> bool:
 
 
 def _segment_frames(path: Path) -> Iterator[Frame]:
-    data = path.read_bytes()
+    """Yield a segment's frames, durable by then: a line goes on, and acknowledges, from them."""
+    with path.open("rb") as file:
+        data = file.read()
+        os.fdatasync(file.fileno())
     if check_segment_head(data, path):
         yield from frames(data, SEGMENT_HEAD.size)
 
@@ -120,6 +124,10 @@ class Follower:
             if not found and len(data) == READ_BYTES:
                 data += file.read(FRAME_BYTES_MAX)
                 found = list(frames(data, 0))
+            if found:
+                # What a power cut could take from the journal again must not be in the database:
+                # the same event read once more bears another instant.
+                os.fdatasync(file.fileno())
         batches: list[Batch] = []
         for frame in found:
             if frame.number > self._last_frame:

@@ -1,7 +1,5 @@
 """Addresses of databases: how to tell one without its password, and how to connect to it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -18,6 +16,27 @@ LOCK_WAIT_S = 30
 
 BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What can come of talking to a database."""
+
+_ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        "correct user and password in store.dsn, or let the user in",
+    ),
+    (asyncpg.InvalidCatalogNameError, "create the database, or correct its name in store.dsn"),
+    (
+        asyncpg.InsufficientPrivilegeError,
+        "the service's user must own its tables and may create some in its schema",
+    ),
+    (asyncpg.DiskFullError, "make room on its disk"),
+    (asyncpg.TooManyConnectionsError, "raise max_connections, or close some"),
+    (asyncpg.CannotConnectNowError, "it is starting or ending; it will be tried again"),
+    (asyncpg.LockNotAvailableError, "another session holds its tables; see pg_stat_activity"),
+    (TimeoutError, "see its log, its load, and the network between"),
+    (
+        (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError),
+        "start it, or correct store.dsn",
+    ),
+)
 
 
 def described(dsn: str) -> str:
@@ -40,8 +59,6 @@ async def connect(dsn: str, application: str) -> Any:
     """
     try:
         return await asyncpg.connect(dsn, **settings(application))
-    except asyncpg.ClientConfigurationError:
-        raise malformed() from None
     except BROKEN as error:
         raise away(dsn, error) from None
     except ValueError:
@@ -61,17 +78,10 @@ def settings(application: str) -> dict[str, Any]:
     }
 
 
-@asynccontextmanager
-async def telling(dsn: str) -> AsyncIterator[None]:
-    """Turn what comes of talking to a database into UnavailableError."""
-    try:
-        yield
-    except BROKEN as error:
-        raise away(dsn, error) from None
-
-
 def away(dsn: str, error: BaseException) -> UnavailableError:
     """Return the error that tells where the database is, what came of it, and what to do."""
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return malformed()
     text = str(error).strip() or type(error).__name__
     return UnavailableError(f"database {described(dsn)}: {text}; {_advice(error)}")
 
@@ -85,21 +95,7 @@ def malformed() -> UnavailableError:
 
 
 def _advice(error: BaseException) -> str:
-    match error:
-        case asyncpg.InvalidAuthorizationSpecificationError():
-            return "correct user and password in store.dsn, or let the user in"
-        case asyncpg.InvalidCatalogNameError():
-            return "create the database, or correct its name in store.dsn"
-        case asyncpg.InsufficientPrivilegeError():
-            return "the service's user must own its tables and may create some in its schema"
-        case asyncpg.DiskFullError():
-            return "make room on its disk"
-        case asyncpg.TooManyConnectionsError():
-            return "raise max_connections, or close some"
-        case asyncpg.CannotConnectNowError():
-            return "it is starting or ending; it will be tried again"
-        case TimeoutError():
-            return "see its log, its load, and the network between"
-        case asyncpg.PostgresConnectionError() | asyncpg.InterfaceError() | OSError():
-            return "start it, or correct store.dsn"
+    for kinds, advice in _ADVICE:
+        if isinstance(error, kinds):
+            return advice
     return "see the database's log"

@@ -19,7 +19,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 from urllib.parse import quote
 
 from sorter.errors import UnavailableError
@@ -79,6 +79,7 @@ class EmbeddedPostgres:
         self._log = log or self._folder / "postgres.log"
         self._user = User()
         self._socket = self._folder
+        self._told_from = 0
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._keeper: threading.Thread | None = None
@@ -96,7 +97,7 @@ class EmbeddedPostgres:
         process = self._process
         return process.pid if process and process.returncode is None else 0
 
-    def __enter__(self) -> "EmbeddedPostgres":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -124,7 +125,7 @@ class EmbeddedPostgres:
             self._release()
             raise
         try:
-            self._wait_until_it_answers(self._log.stat().st_size)
+            self._wait_until_it_answers()
         except BaseException:
             self.stop()
             raise
@@ -220,6 +221,7 @@ class EmbeddedPostgres:
         if self._log.stat().st_size > LOG_BYTES_MAX:
             self._log.replace(self._log.with_name(self._log.name + ".1"))
             self._log.touch(mode=0o640)
+        self._told_from = self._log.stat().st_size
 
     def _make_data(self, installation: Installation) -> None:
         """Run initdb beside the final place, so that a half-made folder is never taken for one."""
@@ -229,7 +231,6 @@ class EmbeddedPostgres:
         self._give(fresh)
         command = [installation.initdb, "-D", str(fresh), "-U", OWNER, "--auth=trust", "--locale=C"]
         command += ["--encoding=UTF8", "--data-checksums", "--no-instructions"]
-        told_before = self._log.stat().st_size
         process = self._spawn(command)
         try:
             code = process.wait(INITDB_S)
@@ -239,7 +240,7 @@ class EmbeddedPostgres:
             code = -signal.SIGKILL
         if code:
             raise UnavailableError(
-                f"{self._folder}: initdb failed with exit code {code}: {self._told(told_before)}; "
+                f"{self._folder}: initdb failed with exit code {code}: {self._told()}; "
                 f"see {self._log}"
             )
         fresh.rename(self._data)
@@ -344,7 +345,7 @@ class EmbeddedPostgres:
                 return
             pause_s = min(pause_s * 2, RESTART_MAX_S)
 
-    def _wait_until_it_answers(self, told_before: int) -> None:
+    def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_S
         keeper = self._keeper
         while keeper and keeper.is_alive() and time.monotonic() < deadline:
@@ -356,7 +357,7 @@ class EmbeddedPostgres:
                 self._ready = True
                 return
         raise UnavailableError(
-            f"{self._folder}: the embedded PostgreSQL does not start: {self._told(told_before)}; "
+            f"{self._folder}: the embedded PostgreSQL does not start: {self._told()}; "
             f"see {self._log}"
         )
 
@@ -364,9 +365,9 @@ class EmbeddedPostgres:
         connection = await address.connect(self.dsn, "sorter start")
         await connection.close()
 
-    def _told(self, offset: int) -> str:
-        """Return the last lines of the log after an offset, as one line."""
+    def _told(self) -> str:
+        """Return the last lines that this start left in the log, as one line."""
         with self._log.open("rb") as log:
-            log.seek(offset)
+            log.seek(self._told_from)
             lines = log.read().decode("utf-8", "replace").splitlines()
         return " | ".join(line.strip() for line in lines[-LOG_LINES_TOLD:]) or "it says nothing"

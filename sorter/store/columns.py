@@ -1,0 +1,213 @@
+"""The journal's records as rows of the database: which field becomes which column.
+
+A batch is copied into a temporary table with the fields as they are, instants as microseconds in
+a bigint; one INSERT … SELECT then makes rows of it. So Python converts whole columns, never a row.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plc_adapters.contract import CODE_BYTES, EVENT, Records
+from sorter.ports import DECISION, PIECE
+
+NS_PER_US = 1_000
+US_PER_DAY = 86_400_000_000
+
+_INTEGER_OF = {"u2": "integer", "u4": "bigint", "i2": "smallint", "i4": "integer", "i8": "bigint"}
+_TEXT = f"S{CODE_BYTES}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its field or fields, how it is copied, what is inserted of it."""
+
+    name: str
+    field: str
+    staged: str
+    """Type in the temporary table."""
+    inserted: str
+    """SQL over the temporary table."""
+    values: Callable[[Records], list[Any]]
+
+
+class Table:
+    """A table of records and the columns that its record's fields become.
+
+    Args:
+        name: Table.
+        record: Its records' dtype.
+        key: Instant the table is partitioned by, as field and column.
+        instants: Further instants, field to column; 0 becomes NULL.
+        renamed: Fields whose column has another name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        record: np.dtype[np.void],
+        key: tuple[str, str],
+        instants: dict[str, str],
+        renamed: dict[str, str],
+    ) -> None:
+        self.name = name
+        self.staging = f"staged_{name}"
+        self.key_field, self.key_column = key
+        self.columns = list(_columns(record, key, instants, renamed))
+        self.staged_names = [column.name for column in self.columns]
+
+    @property
+    def create_staging(self) -> str:
+        """SQL that makes the temporary table."""
+        columns = ", ".join(f"{c.name} {c.staged}" for c in self.columns)
+        return f"CREATE TEMP TABLE {self.staging} ({columns}) ON COMMIT DELETE ROWS"
+
+    @property
+    def insert(self) -> str:
+        """SQL that makes rows of what is staged; $1 is the line's name."""
+        names = ", ".join(["line", *self.staged_names])
+        values = ", ".join(["$1", *(c.inserted for c in self.columns)])
+        return (
+            f"INSERT INTO {self.name} ({names}) SELECT {values} FROM {self.staging} "  # noqa: S608
+            "ON CONFLICT DO NOTHING"
+        )
+
+    def rows(self, records: Records) -> Iterable[tuple[Any, ...]]:
+        """Return records as rows for the temporary table."""
+        return zip(*(column.values(records) for column in self.columns), strict=True)
+
+    def days(self, records: Records) -> set[int]:
+        """Return the UTC days since 1970 that these records belong to."""
+        return set(np.unique(_micros(records[self.key_field]) // US_PER_DAY).tolist())
+
+
+def text_of(code: bytes) -> str:
+    r"""Return a code as text that any database takes and that its bytes can be told from.
+
+    What is no UTF-8 or can't be printed is escaped (``\xff``), and so is the backslash itself.
+    """
+    try:
+        text = code.decode()
+    except UnicodeDecodeError:
+        return _decoded(code)
+    return text if text.isprintable() and "\\" not in text else _decoded(code)
+
+
+def _decoded(code: bytes) -> str:
+    """Decode piece by piece, so that an escaped byte differs from an escape that was read."""
+    parts: list[str] = []
+    while code:
+        try:
+            parts.extend(_escaped(character) for character in code.decode())
+            break
+        except UnicodeDecodeError as error:
+            parts.extend(_escaped(character) for character in code[: error.start].decode())
+            parts.extend(f"\\x{byte:02x}" for byte in code[error.start : error.end])
+            code = code[error.end :]
+    return "".join(parts)
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable() and character != "\\":
+        return character
+    number = ord(character)
+    if number < 0x80:
+        return f"\\x{number:02x}"  # a byte above stands for itself, being no UTF-8
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def _columns(
+    record: np.dtype[np.void],
+    key: tuple[str, str],
+    instants: dict[str, str],
+    renamed: dict[str, str],
+) -> Iterable[Column]:
+    for field in record.names or ():
+        kind = record[field]
+        name = renamed.get(field, field)
+        if field in ("line", "waybill_length"):
+            continue
+        if field == "waybill":
+            yield Column(name, field, "text", name, _waybills)
+        elif field == "codes":
+            yield Column(name, field, "text[]", name, _codes)
+        elif field == "chutes":
+            yield Column(name, field, "integer[]", name, _chutes)
+        elif field == key[0]:
+            yield Column(key[1], field, "bigint", _instant(key[1]), _instants_of(field))
+        elif field in instants:
+            column = instants[field]
+            yield Column(
+                column, field, "bigint", _instant(f"NULLIF({column}, 0)"), _instants_of(field)
+            )
+        else:
+            yield Column(name, field, _INTEGER_OF[kind.str[1:]], name, _integers_of(field))
+
+
+def _instant(micros: str) -> str:
+    """SQL for an instant; exact, as a double holds microseconds up to the year 2255."""
+    return f"timestamptz '1970-01-01 00:00:00+00' + {micros} * interval '1 microsecond'"
+
+
+def _micros(nanos: NDArray[np.int64]) -> NDArray[np.int64]:
+    return nanos // NS_PER_US
+
+
+def _instants_of(field: str) -> Callable[[Records], list[Any]]:
+    return lambda records: list(_micros(records[field]).tolist())
+
+
+def _integers_of(field: str) -> Callable[[Records], list[Any]]:
+    return lambda records: list(records[field].tolist())
+
+
+def _waybills(records: Records) -> list[Any]:
+    raw = np.ascontiguousarray(records["waybill"]).view(_TEXT)[:, 0].tolist()
+    lengths = records["waybill_length"].tolist()
+    return [
+        text_of(code[:length]) if length else None
+        for code, length in zip(raw, lengths, strict=True)
+    ]
+
+
+def _codes(records: Records) -> list[Any]:
+    values: list[Any] = [None] * len(records)
+    with_codes = np.flatnonzero(records["code_count"])
+    if len(with_codes):
+        counts = records["code_count"][with_codes].tolist()
+        raw = np.ascontiguousarray(records["codes"][with_codes]).view(_TEXT)[..., 0].tolist()
+        for row, count, codes in zip(with_codes.tolist(), counts, raw, strict=True):
+            values[row] = [text_of(code) for code in codes[:count]]
+    return values
+
+
+def _chutes(records: Records) -> list[Any]:
+    values: list[Any] = [None] * len(records)
+    with_chutes = np.flatnonzero(records["chutes"].any(axis=1))
+    chosen = records["chutes"][with_chutes].tolist()
+    for row, chutes in zip(with_chutes.tolist(), chosen, strict=True):
+        values[row] = [chute for chute in chutes if chute]
+    return values
+
+
+EVENTS = Table(
+    "event", EVENT, ("host_receive_ns", "received_at"), {"event_ns": "event_at"}, renamed={}
+)
+DECISIONS = Table(
+    "decision",
+    DECISION,
+    ("decided_ns", "decided_at"),
+    {"deadline_ns": "deadline_at"},
+    renamed={"group": "chute_group"},
+)
+PIECES = Table(
+    "piece",
+    PIECE,
+    ("ended_ns", "ended_at"),
+    {"inducted_ns": "inducted_at", "scanned_ns": "scanned_at"},
+    renamed={"group": "chute_group"},
+)
+TABLES = (EVENTS, DECISIONS, PIECES)

@@ -1,0 +1,238 @@
+"""Writes the journal's records into PostgreSQL, each once, and with them how far they reach."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import asyncpg
+import numpy as np
+
+from plc_adapters.contract import EVENT, Records
+from sorter.clock import Clock
+from sorter.errors import UnavailableError
+from sorter.ports import Batch
+from sorter.store import address, partitions
+from sorter.store.columns import DECISIONS, EVENTS, PIECES, TABLES, Table
+from sorter.store.migrate import load_migrations, migrate
+
+ROWS_PER_WRITE_MAX = 20_000
+"""Rows of a table turned into Python objects at once; more are further copies in the same
+transaction."""
+DAYS_KNOWN_MAX = 1_000
+"""Days remembered as having a partition; past that they are asked for again."""
+CLOSE_S = 5.0
+
+T = TypeVar("T")
+
+
+class RecordStore:
+    """The recorder's connection to the database. Calls wait for one another.
+
+    A connection that breaks raises UnavailableError; the next call connects anew.
+
+    Args:
+        dsn: ``postgresql://…``
+        retention_days: Days kept before today.
+        clock: Tells today.
+    """
+
+    def __init__(self, dsn: str, retention_days: int, clock: Clock) -> None:
+        self._dsn = dsn
+        self._retention_days = retention_days
+        self._clock = clock
+        self._connection: Any = None
+        self._days: dict[str, set[int]] = {}
+        self._turn = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connect, bring the tables up to date, make and drop partitions.
+
+        Raises:
+            UnavailableError: the database is away, refuses, or is of a newer version; names host
+                and database and says what to do.
+        """
+        await self._with_connection(_nothing)
+
+    async def close(self) -> None:
+        """Let the connection go."""
+        async with self._turn:
+            connection, self._connection = self._connection, None
+            if connection is None:
+                return
+            try:
+                await connection.close(timeout=CLOSE_S)
+            except address.BROKEN:
+                connection.terminate()
+
+    async def position(self, line: str) -> tuple[int, int]:
+        """Return the journal's segment and offset up to which a line's records are written.
+
+        Raises:
+            UnavailableError: the database is away.
+        """
+
+        async def read(connection: Any) -> tuple[int, int]:
+            row = await connection.fetchrow(
+                "SELECT segment, offset_bytes FROM journal_position WHERE line = $1", line
+            )
+            return (row["segment"], row["offset_bytes"]) if row else (0, 0)
+
+        return await self._with_connection(read)
+
+    async def write(self, line: str, batches: Sequence[Batch], position: tuple[int, int]) -> int:
+        """Write batches and the position after them: all of it or nothing.
+
+        Records that are there already are left as they are, so a write may be repeated.
+
+        Args:
+            line: Name of the line all batches are of.
+            batches: In the journal's order.
+            position: Segment and offset after the last one.
+
+        Returns:
+            Rows that were not there before.
+
+        Raises:
+            UnavailableError: the database is away; whether this was written is not known then.
+        """
+        records = {
+            EVENTS: _joined([batch.events for batch in batches]),
+            DECISIONS: _joined([batch.decisions for batch in batches]),
+            PIECES: _joined([batch.pieces for batch in batches]),
+        }
+        records = {table: part for table, part in records.items() if len(part)}
+
+        async def write(connection: Any) -> int:
+            await self._ensure_days(connection, records)
+            try:
+                return await _write(connection, line, records, position)
+            except (asyncpg.CheckViolationError, asyncpg.UndefinedTableError):
+                # A partition known here was dropped by another who maintains the same database.
+                self._days.clear()
+                await self._ensure_days(connection, records)
+                return await _write(connection, line, records, position)
+
+        return await self._with_connection(write)
+
+    async def maintain(self) -> None:
+        """Make the partitions of the days to come, drop those that are too old.
+
+        Raises:
+            UnavailableError: the database is away.
+        """
+        await self._with_connection(self._maintain)
+
+    async def counts(self) -> dict[str, int]:
+        """Return the rows of each table by its name; reads all of them, so for small databases.
+
+        Raises:
+            UnavailableError: the database is away.
+        """
+
+        async def count(connection: Any) -> dict[str, int]:
+            counts = {}
+            for table in TABLES:
+                query = f"SELECT count(*) FROM {table.name}"  # noqa: S608 - our own names
+                counts[table.name] = await connection.fetchval(query)
+            return counts
+
+        return await self._with_connection(count)
+
+    async def piece_count(self, boot_id: int | None = None) -> int:
+        """Return how many ended pieces the database holds; reads them all, like :meth:`counts`.
+
+        Args:
+            boot_id: Only those of this boot of a PLC, of whatever line.
+
+        Raises:
+            UnavailableError: the database is away.
+        """
+
+        async def count(connection: Any) -> int:
+            found: int = await connection.fetchval(
+                "SELECT count(*) FROM piece WHERE $1::bigint IS NULL OR boot_id = $1", boot_id
+            )
+            return found
+
+        return await self._with_connection(count)
+
+    async def _with_connection(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """Do work on the connection, made first if there is none; drop it if that fails."""
+        async with self._turn:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    await self._connect()
+                return await work(self._connection)
+            except UnavailableError:
+                self._drop_connection()
+                raise
+            except address.BROKEN as error:
+                self._drop_connection()
+                raise address.away(self._dsn, error) from error
+
+    async def _connect(self) -> None:
+        connection = await address.connect(self._dsn, "sorter recorder")
+        self._connection = connection
+        await migrate(connection, address.described(self._dsn), load_migrations())
+        await self._maintain(connection)
+        for table in TABLES:
+            await connection.execute(table.create_staging)
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def _maintain(self, connection: Any) -> None:
+        self._days.clear()
+        today = self._clock.now_ns() // partitions.NS_PER_DAY
+        await partitions.maintain(connection, today, self._retention_days)
+
+    async def _ensure_days(self, connection: Any, records: dict[Table, Records]) -> None:
+        for table, part in records.items():
+            known = self._days.setdefault(table.name, set())
+            missing = table.days(part) - known
+            if not missing:
+                continue
+            await partitions.ensure_days(connection, table, missing)
+            if len(known) + len(missing) > DAYS_KNOWN_MAX:
+                known.clear()
+            known |= missing
+
+
+async def _write(
+    connection: Any, line: str, records: dict[Table, Records], position: tuple[int, int]
+) -> int:
+    written = 0
+    async with connection.transaction():
+        for table, part in records.items():
+            for chunk in _chunks(part):
+                await connection.copy_records_to_table(
+                    table.staging, records=table.rows(chunk), columns=table.staged_names
+                )
+            done: str = await connection.execute(table.insert, line)
+            written += int(done.rpartition(" ")[2])
+        await connection.execute(
+            "INSERT INTO journal_position (line, segment, offset_bytes) VALUES ($1, $2, $3) "
+            "ON CONFLICT (line) DO UPDATE "
+            "SET segment = excluded.segment, offset_bytes = excluded.offset_bytes",
+            line,
+            *position,
+        )
+    return written
+
+
+def _chunks(records: Records) -> Iterator[Records]:
+    for first in range(0, len(records), ROWS_PER_WRITE_MAX):
+        yield records[first : first + ROWS_PER_WRITE_MAX]
+
+
+def _joined(parts: list[Records]) -> Records:
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return np.empty(0, EVENT)
+    return filled[0] if len(filled) == 1 else np.concatenate(filled)
+
+
+async def _nothing(_: Any) -> None:
+    return None
