@@ -139,7 +139,7 @@ def _health(face: Face) -> APIRouter:
 
         A PLC that is away makes the site not ready: no piece is answered then.
         """
-        found = await checks(face.lines, face.store)
+        found = await checks(face.lines, face.recorder, face.store)
         reasons = [f"{check.name}: {check.reason}" for check in found if not check.ok]
         listed = [check.model_dump() for check in found]
         if reasons:

@@ -5,21 +5,23 @@ import asyncio
 from sorter.api.models import Check
 from sorter.api.pieces import PieceStore, StoreAwayError, ask
 from sorter.errors import UnavailableError
-from sorter.outlets.reading import BoardReader, LineView, ProcessView
+from sorter.outlets.reading import BoardReader, LineView, ProcessView, RecorderBoardReader
 
 PING_TIMEOUT_S = 2.0
 """A database that takes longer to answer is away."""
 
 
-async def checks(lines: BoardReader, store: PieceStore) -> list[Check]:
-    """Return what readiness stands on: line process, each line's PLC, database."""
+async def checks(
+    lines: BoardReader, recorder: RecorderBoardReader, store: PieceStore
+) -> list[Check]:
+    """Return what readiness stands on: line process, each line's PLC, recorder, database."""
     database = asyncio.create_task(_database(store))
     try:
         view = lines.read()
         found = [_process(view), *(_plc(line) for line in view.lines)]
     except UnavailableError as error:
         found = [_check("line process", str(error))]
-    return [*found, await database]
+    return [*found, _recorder(recorder), await database]
 
 
 def _process(view: ProcessView) -> Check:
@@ -39,6 +41,13 @@ def _plc(line: LineView) -> Check:
     if not line.link.connected:
         return _check(name, line.link.problem or "not connected")
     return _check(name, "")
+
+
+def _recorder(recorder: RecorderBoardReader) -> Check:
+    try:
+        return _check("recorder", recorder.read().problem)
+    except UnavailableError as error:
+        return _check("recorder", str(error))
 
 
 async def _database(store: PieceStore) -> Check:

@@ -266,16 +266,16 @@ class Demo:
         note = "induction has stopped; the sorter empties"
         deadline_s = time.monotonic() + drain_s
         while time.monotonic() < deadline_s and not stop.is_set():
+            await _pause(stop, TICK_S)
             await self._tick(show, service, time.monotonic() - started_s, note)
             if self._summary.on_sorter == 0:
                 break
-            await _pause(stop, TICK_S)
         deadline_s = time.monotonic() + RECORD_S
         while time.monotonic() < deadline_s:
-            await self._tick(show, service, time.monotonic() - started_s, "recording the rest")
-            if self._summary.recorded == self._summary.inducted - self._summary.on_sorter:
-                break
             await asyncio.sleep(TICK_S)
+            await self._tick(show, service, time.monotonic() - started_s, "recording the rest")
+            if self._summary.balanced:
+                break
 
     async def _tick(
         self, show: Show, service: asyncio.Task[None], elapsed_s: float, note: str
@@ -284,14 +284,13 @@ class Demo:
             service.result()
         assert self._board is not None
         assert self._store is not None
-        with contextlib.suppress(UnavailableError):
-            line = self._board.read().lines[0]
-            recorded = await self._store.piece_count(line.link.boot_id)
-            summary = _summary(line, recorded, elapsed_s, self._summary.ready_s)
-            if self._emptying:
-                summary = replace(summary, pieces_per_hour=self._summary.pieces_per_hour)
-            self._summary = summary
-            show(self._summary, line.link.problem or note)
+        line = self._board.read().lines[0]
+        recorded = await self._store.piece_count(line.link.boot_id)
+        summary = _summary(line, recorded, elapsed_s, self._summary.ready_s)
+        if self._emptying:
+            summary = replace(summary, pieces_per_hour=self._summary.pieces_per_hour)
+        self._summary = summary
+        show(self._summary, line.link.problem or note)
 
     def _judged(self, sorter: Sorter) -> Summary:
         """Return the summary with what the sorter itself counted as the last word."""

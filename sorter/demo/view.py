@@ -41,9 +41,10 @@ class Summary:
 
     @property
     def balanced(self) -> bool:
-        """Whether every piece is explained and recorded, and no answer was late."""
+        """Whether every piece the PLC inducted is explained and recorded, and none was late."""
         return (
-            self.unexplained == 0
+            self.inducted == self.inducted_by_plc
+            and self.unexplained == 0
             and self.deadline_misses == 0
             and self.two_instructions == 0
             and self.recorded == self.inducted - self.on_sorter

@@ -90,7 +90,8 @@ class Tracking:
     def in_flight(self) -> Records:
         """Return a copy of the pieces in flight, in the table's order."""
         touched = self._t.pieces[: self._t.registers[Register.ROWS_TOUCHED]]
-        return touched[touched["boot_id"] != 0]
+        in_flight: Records = touched[touched["boot_id"] != 0]
+        return in_flight
 
     def apply(self, events: Records) -> tuple[NDArray[np.int32], Records]:
         """Apply EVENTs in order.
@@ -148,6 +149,7 @@ class Tracking:
         """
         head, pieces, chutes = self._read(snapshot)
         t = self._t
+        t.pieces[: t.registers[Register.ROWS_TOUCHED]] = t.blank[0]
         for array in (t.slots, t.registers, t.counters, t.dispositions, t.stations):
             array[:] = 0
         for field in LIVE_CHUTE_FIELDS:
@@ -184,7 +186,15 @@ class Tracking:
             pieces = np.frombuffer(body[:split], PIECE)
             chutes = np.frombuffer(body[split:], CHUTE)
             shapes = (len(pieces), len(chutes), len(head["dispositions"]), len(head["stations"]))
-        except (ValueError, KeyError, TypeError) as error:
+            numbers = [head[name] for name in ("machine_state", "boot_id", "sequence", "epoch")]
+            for values in (
+                head["dispositions"],
+                head["stations"],
+                list(head["counters"].values()),
+                numbers,
+            ):
+                np.array(values, np.int64)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise JournalError(
                 f"snapshot: damaged ({error!r}); move the journal's newest segment away to go on "
                 "from the one before"
@@ -219,5 +229,6 @@ def _plain(records: Records, dtype: np.dtype[np.void]) -> Records:
 
 def _layout(dtype: np.dtype[np.void]) -> list[list[Any]]:
     """Return names, offsets and types of a record's fields, as they come back from JSON."""
-    fields = dtype.fields or {}
-    return [[name, fields[name][1], str(fields[name][0])] for name in fields]
+    fields = dtype.fields
+    assert fields is not None
+    return [[name, offset, str(kind)] for name, (kind, offset, *_) in fields.items()]

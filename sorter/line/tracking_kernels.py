@@ -307,13 +307,17 @@ def track_batch(
         kind = int(event["kind"])
         boot_id = int(np.int64(event["boot_id"]))
         is_of_piece = INDUCTED <= kind <= DISCHARGED
-        if boot_id == 0 or kind == 0 or kind > SENSOR or (is_of_piece and event["piece_id"] == 0):
+        if boot_id == 0:
             t.counters[Counter.MALFORMED] += 1
             continue
         if boot_id != t.registers[BOOT_ID]:
             count = settle_boot(event, t, ended, count)
             t.registers[BOOT_ID] = boot_id
+        # Also what means nothing has been read: the link must not ask for it again.
         t.registers[SEQUENCE] = event["sequence"]
+        if kind == 0 or kind > SENSOR or (is_of_piece and event["piece_id"] == 0):
+            t.counters[Counter.MALFORMED] += 1
+            continue
         if kind == DISCHARGED:
             count = on_discharged(event, t, ended, count)
         elif is_of_piece:

@@ -82,7 +82,7 @@ def away(dsn: str, error: BaseException) -> UnavailableError:
     """Return the error that tells where the database is, what came of it, and what to do."""
     if isinstance(error, asyncpg.ClientConfigurationError):
         return malformed()
-    text = str(error).strip() or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
     return UnavailableError(f"database {described(dsn)}: {text}; {_advice(error)}")
 
 

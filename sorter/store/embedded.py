@@ -36,12 +36,15 @@ START_S = 60.0
 """Time the server has until it takes a connection; after a crash it reads its log first."""
 INITDB_S = 120.0
 """Time initdb has."""
-STOP_S = 10.0
-"""Time the server has after SIGINT, then after SIGQUIT, before it is killed."""
+STOP_S = 30.0
+"""Time the server has after SIGINT, then after SIGQUIT, before it is killed; it writes all that is
+in its memory first, which on a slow disk takes some seconds."""
 POLL_S = 0.01
 RESTART_FIRST_S = 0.2
 RESTART_MAX_S = 10.0
 """A server that dies is started again after a pause that doubles up to this."""
+SETTLED_S = 30.0
+"""A server that lived so long starts again at the first pause."""
 LOG_BYTES_MAX = 16 << 20
 """A larger log is set aside at the next start, as ``.1``; the one before is dropped."""
 LOG_LINES_TOLD = 6
@@ -145,6 +148,9 @@ class EmbeddedPostgres:
                     "the embedded PostgreSQL did not end %.0f s after %s", STOP_S, number.name
                 )
         self._ready = False
+        if keeper and self._socket.parent != self._folder:
+            with suppress(OSError):
+                self._socket.rmdir()
         self._release()
 
     def _prepare(self) -> None:
@@ -327,6 +333,7 @@ class EmbeddedPostgres:
         """Keep the server running. A thread of its own: it must live as long as the server."""
         pause_s = RESTART_FIRST_S
         while True:
+            started_s = time.monotonic()
             try:
                 self._process = self._spawn(command)
             except OSError as error:
@@ -337,6 +344,8 @@ class EmbeddedPostgres:
             code = self._process.wait()
             if self._stopping.is_set() or not self._ready:
                 return
+            if time.monotonic() - started_s > SETTLED_S:
+                pause_s = RESTART_FIRST_S
             _logger.warning(
                 "the embedded PostgreSQL ended with %d; starting it again in %.1f s; its log is %s",
                 code, pause_s, self._log,

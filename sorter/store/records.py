@@ -9,7 +9,6 @@ import numpy as np
 
 from plc_adapters.contract import EVENT, Records
 from sorter.clock import Clock
-from sorter.errors import UnavailableError
 from sorter.ports import Batch
 from sorter.store import address, partitions
 from sorter.store.columns import DECISIONS, EVENTS, PIECES, TABLES, Table
@@ -163,12 +162,13 @@ class RecordStore:
                 if self._connection is None or self._connection.is_closed():
                     await self._connect()
                 return await work(self._connection)
-            except UnavailableError:
-                self._drop_connection()
-                raise
             except address.BROKEN as error:
                 self._drop_connection()
                 raise address.away(self._dsn, error) from error
+            except BaseException:
+                # A call cancelled midway may have left a lock with the connection.
+                self._drop_connection()
+                raise
 
     async def _connect(self) -> None:
         connection = await address.connect(self._dsn, "sorter recorder")

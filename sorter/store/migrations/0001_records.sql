@@ -9,7 +9,7 @@
 
 CREATE TABLE event (
     received_at          timestamptz NOT NULL,
-    event_at             timestamptz NOT NULL,
+    event_at             timestamptz,
     boot_id              bigint  NOT NULL,
     sequence             bigint  NOT NULL,
     piece_id             bigint  NOT NULL,

@@ -44,7 +44,9 @@ def test_ready_once_line_plc_and_database_are(client: Client, site: Site) -> Non
     site.work()
     assert client.get("/readyz").json() == {"ready": True}
     checks = client.get("/readyz?verbose").json()["checks"]
-    assert [check["name"] for check in checks] == ["line process", "plc of loop-1", "database"]
+    assert [check["name"] for check in checks] == [
+        "line process", "plc of loop-1", "recorder", "database",
+    ]  # fmt: skip
     assert all(check["ok"] for check in checks)
 
 
@@ -57,12 +59,16 @@ def test_not_ready_tells_every_reason(client: Client, site: Site) -> None:
     site.link.connected, site.link.problem = False, "10.0.0.5:502 refuses; start it"
     site.publish()
     site.store.away = "no server"
+    site.recorder.update(
+        rows=12, batches=3, lag_seconds=9, connected=False, problem="records wait: no server"
+    )
     content = problem_of(client.get("/readyz?verbose"), 503)
     assert content["reasons"] == [
         "plc of loop-1: 10.0.0.5:502 refuses; start it",
+        "recorder: records wait: no server",
         "database: the database is away: no server",
     ]
-    assert len(content["checks"]) == 3
+    assert len(content["checks"]) == 4
     site.link.connected, site.link.fenced, site.link.problem = True, True, ""
     site.publish()
     assert "another host" in problem_of(client.get("/readyz"), 503)["detail"]

@@ -19,6 +19,10 @@ DESTINATIONS = [
     0, 3, 32, 33, 320, 3207, 32070, 320706, 3207061, 320706001, 3207060011, 320706001002,
     320706001009, 320722999001, 339999, 440305, 110000000000, 999999999999,
 ]  # fmt: skip
+EXCEPTIONS = [
+    Disposition.NO_READ, Disposition.CONFLICT, Disposition.NOT_A_WAYBILL,
+    Disposition.UNKNOWN_DESTINATION, Disposition.NO_ROUTE, Disposition.LAP_LIMIT,
+]  # fmt: skip
 CLASSES = 2
 BRAND_SETS = [
     [],
@@ -67,122 +71,132 @@ class World:
     turns: list[Turn]
 
 
-def groups(numbers: list[int]) -> st.SearchStrategy[dict[int, naive.Group]]:
-    """Up to twelve groups, each with any overflow: chains of any length, and rings."""
-    count = st.integers(1, 12)
+def groups(*, friendly: bool) -> st.SearchStrategy[dict[int, naive.Group]]:
+    """Up to twelve groups with any overflow (rings too), or each the next one's overflow."""
 
     def of(count: int) -> st.SearchStrategy[dict[int, naive.Group]]:
-        # Often the next group, so that chains grow beyond the limit.
-        overflow = st.integers(0, count)
         one = st.builds(
             naive.Group,
-            st.lists(st.sampled_from(numbers), unique=True, max_size=7),
+            st.lists(
+                st.sampled_from(CHUTE_NUMBERS), unique=True, min_size=int(friendly), max_size=7
+            ),
             st.sampled_from(["ordered", "balanced", "filling"]),
-            overflow,
+            st.integers(0, count),
         )
         return st.lists(one, min_size=count, max_size=count).map(
             lambda made: dict(enumerate(made, 1))
         )
 
-    def chained(made: dict[int, naive.Group]) -> dict[int, naive.Group]:
-        for number, group in made.items():
-            group.overflow = number + 1 if number < len(made) else 0
-        return made
-
-    free = count.flatmap(of)
+    free = (st.integers(3, 5) if friendly else st.integers(1, 12)).flatmap(of)
     return free | free.map(chained)
 
 
+def chained(made: dict[int, naive.Group]) -> dict[int, naive.Group]:
+    """Let each group overflow into the next: twelve are more than a piece may try."""
+    for number, group in made.items():
+        group.overflow = number + 1 if number < len(made) else 0
+    return made
+
+
 @st.composite
-def plans(draw: st.DrawFn) -> naive.Plan:
+def plans(draw: st.DrawFn, *, friendly: bool) -> naive.Plan:
     brands = draw(st.sampled_from(BRAND_SETS))
-    made = draw(groups(CHUTE_NUMBERS))
-    group = st.integers(0, len(made))
-    key = st.tuples(st.integers(0, len(brands)), st.integers(0, CLASSES))
-    zones = draw(st.lists(st.dictionaries(key, group, max_size=12), min_size=1, max_size=3))
-    everywhere = draw(group)
-    for zone in zones:
-        for brand in range(len(brands) + 1):
-            for service_class in range(CLASSES + 1):
-                zone.setdefault((brand, service_class), everywhere)
-    zone_number = st.integers(0, len(zones) - 1)
-    exceptions = [
-        Disposition.NO_READ, Disposition.CONFLICT, Disposition.NOT_A_WAYBILL,
-        Disposition.UNKNOWN_DESTINATION, Disposition.NO_ROUTE, Disposition.LAP_LIMIT,
-    ]  # fmt: skip
+    made = draw(groups(friendly=friendly))
+    group = st.integers(int(friendly), len(made))
+    keys = [(b, c) for b in range(len(brands) + 1) for c in range(CLASSES + 1)]
+    one_zone = st.builds(
+        lambda everywhere, own: dict.fromkeys(keys, everywhere) | own,
+        group,
+        st.dictionaries(st.sampled_from(keys), st.integers(0, len(made)), max_size=3),
+    )
+    zones = draw(st.lists(one_zone, min_size=1, max_size=3))
+    zone = st.integers(0, len(zones) - 1)
+    places = (
+        st.lists(zone, min_size=len(PLACES), max_size=len(PLACES)).map(
+            lambda drawn: dict(zip(PLACES, drawn, strict=True))
+        )
+        if friendly
+        else st.dictionaries(st.sampled_from(PLACES), zone)
+    )
     return naive.Plan(
         version=draw(st.integers(1, 2**32 - 1)),
         lap_limit=draw(st.integers(1, 3)),
         margin_ns=draw(st.sampled_from([0, SECOND // 5, 2 * SECOND])),
         brands=brands,
-        places=draw(st.dictionaries(st.sampled_from(PLACES), zone_number)),
+        places=draw(places),
         routes=zones,
         classes=CLASSES,
         groups=made,
-        exceptions={each: draw(group) for each in exceptions},
+        exceptions={each: draw(group) for each in EXCEPTIONS},
     )
 
 
-def advices() -> st.SearchStrategy[dict[bytes, naive.Advice]]:
-    """Pre-advice of brands and classes that the plan may not know."""
+@st.composite
+def advices(draw: st.DrawFn, *, friendly: bool) -> dict[bytes, naive.Advice]:
+    """Pre-advice, also of brands and classes that the plan does not know."""
     advice = st.builds(
         naive.Advice,
         st.sampled_from([0, 1, 2, 3, 31]),
         st.integers(0, CLASSES + 1),
-        st.sampled_from(DESTINATIONS),
+        st.sampled_from(DESTINATIONS[2:] if friendly else DESTINATIONS),
     )
-    return st.dictionaries(
-        st.sampled_from(WAYBILLS) | st.sampled_from([b"6901", b"a123"]), advice
-    )
+    if friendly:
+        return {waybill: draw(advice) for waybill in WAYBILLS}
+    return draw(st.dictionaries(st.sampled_from([*WAYBILLS, b"6901", b"a123"]), advice))
 
 
-def machines() -> st.SearchStrategy[dict[int, naive.Chute]]:
-    chute = st.builds(
+def machines(*, friendly: bool) -> st.SearchStrategy[dict[int, naive.Chute]]:
+    travel = st.integers(1, 40).map(lambda halves: halves * SECOND // 2)
+    good = st.builds(naive.Chute, capacity=st.sampled_from([2, 1, 3, 4]), travel_ns=travel)
+    if friendly:
+        return st.fixed_dictionaries(dict.fromkeys(CHUTE_NUMBERS, good))
+    any_chute = st.builds(
         naive.Chute,
         capacity=st.integers(0, 4),
-        travel_ns=st.integers(1, 40).map(lambda halves: halves * SECOND // 2),
+        travel_ns=travel,
         fill=st.integers(0, 3),
-        state=st.sampled_from([*ChuteState, 0]),
-        locked=st.integers(0, 5).map(lambda n: n == 0),
+        state=st.sampled_from([0, *map(int, ChuteState)]),
+        locked=st.booleans(),
     )
-    good = st.builds(
-        naive.Chute,
-        capacity=st.integers(1, 4),
-        travel_ns=st.integers(1, 40).map(lambda halves: halves * SECOND // 2),
-    )
-    return st.dictionaries(st.sampled_from(CHUTE_NUMBERS), chute | good)
+    return st.dictionaries(st.sampled_from(CHUTE_NUMBERS), any_chute | good)
 
 
 @st.composite
-def turns(draw: st.DrawFn, numbers: list[int]) -> Turn:
+def turns(draw: st.DrawFn, numbers: list[int], *, friendly: bool) -> Turn:
     now_ns = START_NS + draw(st.integers(0, 40)) * SECOND // 4
+    good = st.lists(st.sampled_from(WAYBILLS[:3]), min_size=1, max_size=1)
+    codes = st.lists(CODES, max_size=4)
     scan = st.builds(
         naive.Scan,
-        piece_id=st.integers(1, 4),
+        piece_id=st.integers(1, 6),
         lap=st.integers(0, 4),
         # Now and then in the future: two clocks are mapped, not equal.
-        event_ns=st.integers(-1, 40).map(lambda quarters: now_ns - quarters * SECOND // 4),
-        codes=st.lists(CODES, max_size=4),
+        event_ns=st.integers(-1, 8 if friendly else 40).map(
+            lambda quarters: now_ns - quarters * SECOND // 4
+        ),
+        codes=good | codes if friendly else codes,
         status=STATUSES,
     )
     change = st.tuples(
-        st.sampled_from([int(state) for state in ChuteState]), st.booleans(), st.integers(0, 4)
+        st.sampled_from([int(ChuteState.FULL), *map(int, ChuteState)]),
+        st.booleans(),
+        st.integers(0, 4),
     )
     return Turn(
         scans=draw(st.lists(scan, min_size=1, max_size=6)),
         now_ns=now_ns,
-        chutes=draw(st.dictionaries(st.sampled_from(numbers), change, max_size=2))
-        if numbers
-        else {},
+        chutes=draw(st.dictionaries(st.sampled_from(numbers), change)) if numbers else {},
     )
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    chutes = draw(machines())
+    """A world where most pieces find their way, or one where anything is missing."""
+    friendly = draw(st.booleans())
+    chutes = draw(machines(friendly=friendly))
     return World(
-        plan=draw(plans()),
-        pre_advice=draw(advices()),
+        plan=draw(plans(friendly=friendly)),
+        pre_advice=draw(advices(friendly=friendly)),
         chutes=chutes,
-        turns=draw(st.lists(turns(sorted(chutes)), min_size=1, max_size=5)),
+        turns=draw(st.lists(turns(sorted(chutes), friendly=friendly), min_size=1, max_size=5)),
     )

@@ -1,4 +1,4 @@
-"""The compiled decision says what the plain one says, whatever the plan, the codes and the chutes."""
+"""The compiled decision says what the plain one says, whatever plan, codes and chutes."""
 
 from copy import deepcopy
 
@@ -6,47 +6,10 @@ import numpy as np
 from hypothesis import HealthCheck, event, given, settings
 
 from bench import naive
-from bench.naive_arrays import (
-    chute_records,
-    decision_of,
-    plan_arrays,
-    pre_advice_arrays,
-    scan_events,
-)
 from plc_adapters.contract import Disposition
-from sorter.assignment.decider import Decider
 from sorter.line.tracking import Tracking
 from tests.unit.assignment.cases import World, worlds
-
-LINE, BOOT = 3, 7
-ROWS = 16
-
-
-class Compiled:
-    """The service's own parts, driven with the oracle's scans."""
-
-    def __init__(self, world: World) -> None:
-        self.tracking = Tracking(chute_records(world.chutes), rows=ROWS)
-        self._decider = Decider(plan_arrays(world.plan), pre_advice_arrays(world.pre_advice))
-        self._sequence = 1
-
-    def batch(self, scans: list[naive.Scan], now_ns: int) -> list[naive.Decision]:
-        events = scan_events(scans, LINE, BOOT, self._sequence)
-        rows, _ = self.tracking.apply(events)
-        decisions = self._decider.decide(events, rows, self.tracking, now_ns)
-        answered = {int(sequence) for sequence in decisions["event_sequence"]}
-        assert answered <= set(range(self._sequence, self._sequence + len(scans)))
-        assert len(answered) == len(decisions)
-        self._sequence += len(scans)
-        for decision in decisions:
-            assert (decision["line"], decision["boot_id"]) == (LINE, BOOT)
-            assert decision["decided_ns"] == now_ns
-            assert decision["plan_version"] == self._decider.plan_version
-        return [decision_of(decision) for decision in decisions]
-
-    def change(self, number: int, state: int, *, locked: bool, fill: int) -> None:
-        chute = self.tracking.chutes[number]
-        chute["state"], chute["locked"], chute["fill"] = state, locked, fill
+from tests.unit.assignment.driver import Compiled
 
 
 def assert_same_memory(line: naive.Line, tracking: Tracking) -> None:
@@ -71,7 +34,7 @@ def assert_same_memory(line: naive.Line, tracking: Tracking) -> None:
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_compiled_decision_is_the_plain_one(world: World) -> None:
     line = naive.Line(world.plan, world.pre_advice, deepcopy(world.chutes))
-    compiled = Compiled(world)
+    compiled = Compiled(world.plan, world.pre_advice, world.chutes)
     for turn in world.turns:
         for number, (state, locked, fill) in turn.chutes.items():
             chute = line.chutes[number]
@@ -89,7 +52,7 @@ def test_compiled_decision_is_the_plain_one(world: World) -> None:
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_nothing_but_the_last_lap_offers_a_chute_without_room(world: World) -> None:
     """The promises of a decision, checked against the chutes and not against the oracle."""
-    compiled = Compiled(world)
+    compiled = Compiled(world.plan, world.pre_advice, world.chutes)
     chutes = compiled.tracking.chutes
     margin_ns = world.plan.margin_ns
     for turn in world.turns:

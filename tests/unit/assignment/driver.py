@@ -1,0 +1,50 @@
+"""Asks the service's own decision what the oracle is asked."""
+
+from bench import naive
+from bench.naive_arrays import (
+    chute_records,
+    decision_of,
+    plan_arrays,
+    pre_advice_arrays,
+    scan_events,
+)
+from sorter.assignment.arrays import PlanArrays
+from sorter.assignment.decider import Decider
+from sorter.line.tracking import Tracking
+
+LINE, BOOT = 3, 7
+ROWS = 64
+
+
+class Compiled:
+    """The service's own parts, driven with the oracle's scans."""
+
+    def __init__(
+        self,
+        plan: naive.Plan,
+        pre_advice: dict[bytes, naive.Advice],
+        chutes: dict[int, naive.Chute],
+        arrays: PlanArrays | None = None,
+        rows: int = ROWS,
+    ) -> None:
+        self.tracking = Tracking(chute_records(chutes), rows=rows)
+        self._decider = Decider(arrays or plan_arrays(plan), pre_advice_arrays(pre_advice))
+        self._sequence = 1
+
+    def batch(self, scans: list[naive.Scan], now_ns: int) -> list[naive.Decision]:
+        events = scan_events(scans, LINE, BOOT, self._sequence)
+        rows, _ = self.tracking.apply(events)
+        decisions = self._decider.decide(events, rows, self.tracking, now_ns)
+        answered = {int(sequence) for sequence in decisions["event_sequence"]}
+        assert answered <= set(range(self._sequence, self._sequence + len(scans)))
+        assert len(answered) == len(decisions)
+        self._sequence += len(scans)
+        for decision in decisions:
+            assert (decision["line"], decision["boot_id"]) == (LINE, BOOT)
+            assert decision["decided_ns"] == now_ns
+            assert decision["plan_version"] == self._decider.plan_version
+        return [decision_of(decision) for decision in decisions]
+
+    def change(self, number: int, state: int, *, locked: bool, fill: int) -> None:
+        chute = self.tracking.chutes[number]
+        chute["state"], chute["locked"], chute["fill"] = state, locked, fill
