@@ -230,9 +230,9 @@ def _limits() -> str:
     return (
         "## Limits\n\n"
         f"Chutes are numbered 1 to {CHUTE_NUMBER_MAX}, stations and scanners 1 to "
-        f"{STATION_NUMBER_MAX}, laps from 0 to {LAPS_MAX}; 0 means none, except for a lap. A scan "
-        f"carries at most {CODES_MAX} codes. The host counts a slot beyond these as malformed, "
-        "and takes a chute or station that is too high for none.\n"
+        f"{STATION_NUMBER_MAX}, laps from 0 to {LAPS_MAX}; 0 means none, except for a lap. The "
+        "host counts a slot with a number beyond these as malformed, and takes a chute or station "
+        f"that is too high for none. A scan carries at most {CODES_MAX} codes.\n"
     )
 
 

@@ -66,7 +66,9 @@ def render(history: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for piece in history["pieces"]:
         lines += _head(piece)
-        records = [(event["event_at"], _event(event)) for event in piece["events"]]
+        records = [
+            (event["event_at"] or event["received_at"], _event(event)) for event in piece["events"]
+        ]
         records += [
             (decision["decided_at"], _decision(decision)) for decision in piece["decisions"]
         ]

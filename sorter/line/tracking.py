@@ -187,13 +187,8 @@ class Tracking:
             chutes = np.frombuffer(body[split:], CHUTE)
             shapes = (len(pieces), len(chutes), len(head["dispositions"]), len(head["stations"]))
             numbers = [head[name] for name in ("machine_state", "boot_id", "sequence", "epoch")]
-            for values in (
-                head["dispositions"],
-                head["stations"],
-                list(head["counters"].values()),
-                numbers,
-            ):
-                np.array(values, np.int64)
+            numbers += [*head["dispositions"], *head["stations"], *head["counters"].values()]
+            np.array(numbers, np.int64)  # so that nothing fails once the state is being changed
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise JournalError(
                 f"snapshot: damaged ({error!r}); move the journal's newest segment away to go on "

@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,18 +85,37 @@ def server_user(data: Path) -> User:
     )
 
 
-def find_installation(user: User, major: int | None) -> Installation:
+def closed_parent(folder: Path, user: User) -> Path | None:
+    """Return the first folder on the way to this one that the server's user can't enter."""
+    if user.uid < 0:
+        return None
+    for parent in folder.parents:
+        state = parent.stat()
+        if state.st_uid == user.uid:
+            needed = stat.S_IXUSR
+        elif state.st_gid == user.gid:
+            needed = stat.S_IXGRP
+        else:
+            needed = stat.S_IXOTH
+        if not state.st_mode & needed:
+            return parent
+    return None
+
+
+def find_installation(user: User, major: int | None, place: Path) -> Installation:
     """Return the first usable installation, in the order of :func:`_folders`.
 
     Args:
         user: who must be able to run it.
         major: the version a data folder was made with, None for a new one.
+        place: a folder that the user can enter; the wheel's programs are copied there where they
+            lie in one that he can't.
 
     Raises:
         UnavailableError: there is none; says what was looked at and what to install.
     """
     seen: list[str] = []
-    for folder in _folders():
+    for folder in _folders(user, place):
         found = _version(folder, user)
         if isinstance(found, str):
             seen.append(f"{folder} ({found})")
@@ -113,7 +133,7 @@ def find_installation(user: User, major: int | None) -> Installation:
     )
 
 
-def _folders() -> Iterator[Path]:
+def _folders(user: User, place: Path) -> Iterator[Path]:
     """Folders to look at: the one named, PATH, the distribution's, the wheel's, newest first."""
     named = os.environ.get(BIN_VARIABLE)
     if named:
@@ -124,8 +144,28 @@ def _folders() -> Iterator[Path]:
         yield Path(on_path).resolve().parent
     yield from sorted(DEBIAN.glob("*/bin"), key=_number_of, reverse=True)
     spec = importlib.util.find_spec(WHEEL)
-    for place in (spec.submodule_search_locations if spec else None) or []:
-        yield from sorted(Path(place).glob("pginstall*/bin"), key=_number_of, reverse=True)
+    for wheel in (spec.submodule_search_locations if spec else None) or []:
+        for folder in sorted(Path(wheel).glob("pginstall*/bin"), key=_number_of, reverse=True):
+            yield _copied(folder.parent, place) / "bin" if closed_parent(folder, user) else folder
+
+
+def _copied(programs: Path, place: Path) -> Path:
+    """Return a copy of the wheel's programs in another folder, made if there is none yet.
+
+    They look for the wheel's libraries beside their package, so both are copied as they stand.
+    """
+    copy = place / "wheel"
+    if not copy.exists():
+        fresh = place / "wheel.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(programs, fresh / WHEEL / programs.name, symlinks=True)
+        libraries = programs.parent.parent / f"{WHEEL}.libs"
+        if libraries.is_dir():
+            shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+        for folder in (fresh, fresh / WHEEL):
+            folder.chmod(0o755)
+        fresh.rename(copy)
+    return copy / WHEEL / programs.name
 
 
 def _number_of(folder: Path) -> int:

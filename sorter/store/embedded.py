@@ -24,7 +24,13 @@ from urllib.parse import quote
 
 from sorter.errors import UnavailableError
 from sorter.store import address, launch
-from sorter.store.binaries import Installation, User, find_installation, server_user
+from sorter.store.binaries import (
+    Installation,
+    User,
+    closed_parent,
+    find_installation,
+    server_user,
+)
 
 DATABASE = "postgres"
 OWNER = "sorter"
@@ -47,6 +53,8 @@ SETTLED_S = 30.0
 """A server that lived so long starts again at the first pause."""
 LOG_BYTES_MAX = 16 << 20
 """A larger log is set aside at the next start, as ``.1``; the one before is dropped."""
+REFUGE = Path("/var/tmp")  # noqa: S108 - the folder made there is checked
+"""Where the data go if the server's user can't enter the folder given; it outlives a restart."""
 LOG_LINES_TOLD = 6
 """Last lines of the log that an error tells."""
 SETTINGS = {
@@ -71,14 +79,15 @@ class EmbeddedPostgres:
 
     Args:
         folder: Where data, lock and socket go; made if missing. If root runs the service, the
-            server runs as ``postgres`` or ``nobody``, who must be able to enter the folder's
-            parents.
+            server runs as ``postgres`` or ``nobody``; where that user can't enter the folder, as
+            below ``/root``, data and socket go to a folder of ``/var/tmp`` named by it.
         log: The server's log; ``postgres.log`` in the folder if left out.
     """
 
     def __init__(self, folder: Path, log: Path | None = None) -> None:
         self._folder = folder.absolute()
-        self._data = self._folder / "data"
+        self._place = self._folder
+        self._data = self._place / "data"
         self._log = log or self._folder / "postgres.log"
         self._user = User()
         self._socket = self._folder
@@ -157,12 +166,11 @@ class EmbeddedPostgres:
         """Do all that comes before the first connection."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._take_lock()
-        self._user = server_user(self._data)
-        self._check_parents()
+        self._choose_place()
         self._folder.chmod(0o711)
         made_with = self._data / "PG_VERSION"
         major = int(made_with.read_text(encoding="ascii")) if made_with.exists() else None
-        installation = find_installation(self._user, major)
+        installation = find_installation(self._user, major, self._place)
         self._prepare_log()
         if major is None:
             self._make_data(installation)
@@ -202,24 +210,34 @@ class EmbeddedPostgres:
             self._lock.close()
             self._lock = None
 
-    def _check_parents(self) -> None:
-        """Refuse a folder that the server's user could not reach."""
-        if self._user.uid < 0:
+    def _choose_place(self) -> None:
+        """Take the folder itself, or one in the refuge where the server's user can't enter it."""
+        self._user = server_user(self._folder / "data")
+        closed = closed_parent(self._folder, self._user)
+        if closed is None:
             return
-        for parent in self._folder.parents:
-            state = parent.stat()
-            if state.st_uid == self._user.uid:
-                needed = stat.S_IXUSR
-            elif state.st_gid == self._user.gid:
-                needed = stat.S_IXGRP
-            else:
-                needed = stat.S_IXOTH
-            if not state.st_mode & needed:
-                raise UnavailableError(
-                    f"{parent}: root's embedded PostgreSQL runs as {self._user.name}, who can't "
-                    f"enter this folder; chmod o+x {parent}, or change site.state_dir, or start "
-                    "the service as an ordinary user, or name a database in store.dsn"
-                )
+        mark = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:12]
+        self._place = REFUGE / f"sorter-postgres-{mark}"
+        self._data = self._place / "data"
+        known = self._folder / "place"
+        if not known.exists():
+            # What is there belonged to a folder of this name that was removed since.
+            shutil.rmtree(self._place, ignore_errors=True)
+        with suppress(FileExistsError):
+            self._place.mkdir(mode=0o711)
+        state = self._place.lstat()
+        if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid():
+            raise UnavailableError(
+                f"{self._place}: must be a folder of {User().name}, for the embedded database; "
+                "remove it"
+            )
+        self._place.chmod(0o711)
+        known.write_text(f"{self._place}\n", encoding="utf-8")
+        self._user = server_user(self._data)
+        _logger.info(
+            "%s can't enter %s; the embedded database is kept in %s",
+            self._user.name, closed, self._place,
+        )  # fmt: skip
 
     def _prepare_log(self) -> None:
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -231,7 +249,7 @@ class EmbeddedPostgres:
 
     def _make_data(self, installation: Installation) -> None:
         """Run initdb beside the final place, so that a half-made folder is never taken for one."""
-        fresh = self._folder / "data.new"
+        fresh = self._place / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         self._give(fresh)
@@ -250,7 +268,7 @@ class EmbeddedPostgres:
                 f"see {self._log}"
             )
         fresh.rename(self._data)
-        handle = os.open(self._folder, os.O_RDONLY)
+        handle = os.open(self._place, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
@@ -296,7 +314,7 @@ class EmbeddedPostgres:
 
     def _prepare_socket(self) -> None:
         """Take a folder whose path is short and plain enough for a socket, empty it."""
-        self._socket = self._folder / "socket"
+        self._socket = self._place / "socket"
         path = str(self._socket / SOCKET_NAME)
         if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX or not set(path).isdisjoint(",'\" "):
             mark = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:12]

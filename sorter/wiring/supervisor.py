@@ -132,10 +132,10 @@ class Supervisor:
         self.state.make()
         self._check_port()
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.to_thread, self._stop_database)
             await asyncio.gather(
                 asyncio.to_thread(self._prepare), asyncio.to_thread(self._start_database)
             )
-            stack.push_async_callback(asyncio.to_thread, self._stop_database)
             env = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "SORTER_DATABASE_DSN": self.dsn}
             for part in Part:
                 self.children[part] = self._child(part, env)
@@ -177,8 +177,11 @@ class Supervisor:
     def _start_database(self) -> None:
         if self.dsn:
             return
-        self._database = EmbeddedPostgres(self.state.database)
+        self._database = EmbeddedPostgres(self.state.database, self.state.logs / "postgres.log")
         self._database.start()
+        _logger.warning(
+            "store.dsn is empty: records go to an embedded database, which is not for production"
+        )
         self.dsn = self._database.dsn
 
     def _stop_database(self) -> None:

@@ -21,7 +21,7 @@ __all__ = ["database", "postgres"]
 SOURCES = sorted(Path(__file__).parent.glob("*.c"))
 INSTALL = "install both (Debian, Ubuntu): apt-get install -y gcc libmodbus-dev"
 FLAGS = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
-WAIT_S = 60.0
+WAIT_S = 120.0
 """Longest wait for what must come; a machine under load is slow, not wrong."""
 
 

