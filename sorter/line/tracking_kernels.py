@@ -283,6 +283,21 @@ def on_chute_state(event: np.void, t: TrackArrays) -> None:
 
 
 @compiled
+def take_back_rows(events: Records, n: int, t: TrackArrays, rows: NDArray[np.int32]) -> None:
+    """Set the row of each event to −1 whose piece ended later in the batch.
+
+    The row may be another piece's by now, which after a restart of the PLC may have the same id.
+    """
+    for i in range(n):
+        if rows[i] < 0:
+            continue
+        event = events[i]
+        piece = t.pieces[rows[i]]
+        if piece["piece_id"] != event["piece_id"] or piece["boot_id"] != event["boot_id"]:
+            rows[i] = -1
+
+
+@compiled
 def track_batch(
     events: Records, n: int, t: TrackArrays, rows: NDArray[np.int32], ended: Records
 ) -> int:
@@ -327,9 +342,7 @@ def track_batch(
         elif kind == MACHINE_STATE:
             t.registers[MACHINE] = event["status"]
     if count > 0:
-        for i in range(n):
-            if rows[i] >= 0 and t.pieces[rows[i]]["piece_id"] != events[i]["piece_id"]:
-                rows[i] = -1
+        take_back_rows(events, n, t, rows)
     return count
 
 

@@ -247,7 +247,7 @@ def test_the_link_opens_where_the_journal_ended_and_is_closed() -> None:
 def test_a_fenced_line_ends_after_its_copies_are_left() -> None:
     rig = Rig(turn(scanned(1, code=b"A001")), turn(inducted(2), first=2))
     rig.adapter.status.fenced = True
-    with pytest.raises(FencedError, match="line north: .*another host; stop one"):
+    with pytest.raises(FencedError, match=r"line north: .*another host; stop one"):
         rig.run()
     assert rig.log == [
         "open", "read", "write", "offered", "acknowledge 0", "recorded", "close",

@@ -299,6 +299,13 @@ def test_a_piece_that_ends_in_its_batch_has_no_row(tracking: Tracking) -> None:
     assert ended["piece_id"].tolist() == [1]
 
 
+def test_a_scan_of_the_boot_before_is_not_of_the_piece_with_its_id(tracking: Tracking) -> None:
+    """Ids begin anew with a boot, and one turn can hear of both."""
+    rows, ended = hear(tracking, scanned(1), scanned(1, boot_id=BOOT + 1))
+    assert rows == [-1, 0]
+    assert ended["boot_id"].tolist() == [BOOT]
+
+
 def test_an_event_that_means_nothing_still_counts_as_read(tracking: Tracking) -> None:
     hear(tracking, inducted(1), {"kind": 99})
     assert (tracking.resume.boot_id, tracking.resume.sequence) == (BOOT, 2)
