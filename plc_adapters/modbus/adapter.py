@@ -57,6 +57,8 @@ class ModbusAdapter:
         self._clock = clock
         self._wire: Wire | None = None
         self._decoder = EventDecoder(link.word_order, link.string_byte_order)
+        self._left_over = np.empty(0, EVENT)
+        """An event of the boot before, to be delivered first."""
         self._outbox = Outbox(link.seat, link.words_per_write, link.word_order)
         self._gate = AcknowledgementGate()
         self._clock_map = ClockMap()
@@ -91,6 +93,9 @@ class ModbusAdapter:
 
     async def read(self) -> Records:
         """Return the next EVENTs in order; an empty array after one poll period or while broken."""
+        if len(self._left_over):
+            events, self._left_over = self._left_over, np.empty(0, EVENT)
+            return events
         if self._wire is None or not self._granted:
             await self._mend()
             return np.empty(0, EVENT)
@@ -253,6 +258,9 @@ class ModbusAdapter:
         Only where the journal left off in this very boot is that the event after the journal's.
         """
         first_link = self.status.boot_id == 0
+        # A scan whose further codes were still to come has none coming any more.
+        self._left_over = self._decoder.flush()
+        self._stamp(self._left_over, self._clock())
         if first_link and header.boot_id == self._resume.boot_id:
             last = self._resume.sequence
             if distance(header.acknowledged, last) > 0:
@@ -264,7 +272,6 @@ class ModbusAdapter:
             retired = self._resume.sequence if first_link else self._gate.delivered
             self._gate.restart(header.acknowledged, retired, journaled=first_link)
             self._expected = advance(header.acknowledged, 1)
-        self._decoder = EventDecoder(self._link.word_order, self._link.string_byte_order)
         self._clock_map.reset()
         self._slots = header.event_slots
         self._granted = False

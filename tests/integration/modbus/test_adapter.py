@@ -98,6 +98,31 @@ def test_a_restarted_plc_is_claimed_anew(run_with_plc: Run) -> None:
     run_with_plc(scenario)
 
 
+def test_a_scan_cut_by_a_restart_is_delivered_with_the_codes_it_has(run_with_plc: Run) -> None:
+    async def scenario(plc: Plc) -> None:
+        host = Host(adapter_of(plc.link()))
+        await host.open()
+        await host.turn_until(lambda: plc.sorter.tally.ended_count >= 3)
+        await plc.stop()
+        # The first of two codes came, then the PLC started anew.
+        half = np.zeros(40, np.uint16)
+        sequence = host.sequences()[-1] + 1
+        half[0:2] = half[38:40] = sequence >> 16, sequence & 0xFFFF
+        half[2], half[5], half[17] = EventKind.SCANNED, 77, 2
+        events, _ = host.adapter._decoder.decode(half.tolist(), sequence)  # type: ignore[attr-defined]
+        assert len(events) == 0
+        await plc.reboot()
+        await host.turn_until(lambda: plc.sorter.tally.ended_count >= 3)
+        events = host.all()
+        cut = events[(events["boot_id"] == 1) & (events["sequence"] == sequence)]
+        assert cut["piece_id"].tolist() == [77]
+        assert host.adapter.status.malformed_count == 1
+        boots = events["boot_id"].tolist()
+        assert boots == sorted(boots)
+
+    run_with_plc(scenario)
+
+
 def test_a_new_host_goes_on_after_the_journals_last_event(run_with_plc: Run) -> None:
     async def scenario(plc: Plc) -> None:
         first = Host(adapter_of(plc.link()))

@@ -213,7 +213,8 @@ class Host:
         """Live on until the PLC has nothing more to say and closes."""
         try:
             self.until(lambda: False, "the PLC closes", decide)
-        except ModbusException:
+        except (ModbusException, ConnectionError):
+            # A request that the PLC left unread as it closed comes back as a reset.
             self.close()
 
     def close(self) -> None:

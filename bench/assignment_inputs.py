@@ -1,0 +1,153 @@
+"""The inputs of the assignment bench: a country's places, a night's pre-advice, some scans.
+
+Everything is computed, nothing is read, and the same numbers come out on every machine.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench import naive
+from plc_adapters.contract import Disposition
+
+SECOND = 1_000_000_000
+NOW_NS = 1_800_000_000 * SECOND
+PROVINCES, CITIES, AREAS, STREETS, PLACES = 31, 342, 2_977, 41_352, 665_276
+"""Divisions of the country, by level; the rest of all places are villages."""
+ZONES = 200
+"""Destinations that the centre tells apart, each a chute group of three."""
+OWN_ZONES = 10
+"""Every so many zones one brand has a group of its own."""
+CHUTES_OF_GROUP = 3
+NO_READS, CONFLICTS, REJECTS = ZONES + 1, ZONES + 2, ZONES + 3
+CLASSES = 4
+BRANDS = [
+    ["LXE[0-9]{10}", "LXE[0-9]{10}-[0-9]{2}"], ["Y[0-9]{3}L[0-9]{9}"], ["QF[A-Z][0-9]{8}[A-Z]"],
+]  # fmt: skip
+CHUTE_CAPACITY = 100_000
+"""More than there are scans: which group has room is not what is measured."""
+SEED = 7
+STEP = 2_654_435_761
+"""Odd and no multiple of 5: steps through all numbers of up to nine digits before it repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What all contenders are given."""
+
+    plan: naive.Plan
+    pre_advice: dict[bytes, naive.Advice]
+    scans: list[naive.Scan]
+
+    @staticmethod
+    def chutes() -> dict[int, naive.Chute]:
+        """Return the machine: every chute of every group, empty, none of them passed."""
+        count = (ZONES + 3) * CHUTES_OF_GROUP
+        return {n: naive.Chute(CHUTE_CAPACITY, n * SECOND) for n in range(1, count + 1)}
+
+
+def make_inputs(advised: int, scans: int) -> Inputs:
+    """Make the inputs.
+
+    Args:
+        advised: Pre-advised waybills.
+        scans: Scans, each of a piece of its own.
+    """
+    places, villages = _places()
+    pre_advice = {_waybill(n): _advice(n, villages) for n in range(advised)}
+    return Inputs(_plan(places), pre_advice, _scans(scans, advised))
+
+
+def _places() -> tuple[dict[str, int], list[int]]:
+    """Return the zone of every division code, and the villages' codes.
+
+    All that lies in a city is of the city's zone; a province as such has none (zone ZONES).
+    """
+    codes = list(range(11, 11 + PROVINCES))
+    places = dict.fromkeys(map(str, codes), ZONES)
+    zones = [ZONES] * PROVINCES
+    villages = PLACES - PROVINCES - CITIES - AREAS - STREETS
+    for count, room in ((CITIES, 100), (AREAS, 100), (STREETS, 1000), (villages, 1000)):
+        parents = len(codes)
+        below = [codes[n % parents] * room + n // parents + 1 for n in range(count)]
+        zones = [zones[n % parents] for n in range(count)] if parents > PROVINCES else [
+            n % ZONES for n in range(count)
+        ]  # fmt: skip
+        places.update(zip(map(str, below), zones, strict=True))
+        codes = below
+    return places, codes
+
+
+def _plan(places: dict[str, int]) -> naive.Plan:
+    keys = [(b, c) for b in range(len(BRANDS) + 1) for c in range(CLASSES + 1)]
+    routes: list[dict[tuple[int, int], int]] = [dict.fromkeys(keys, z + 1) for z in range(ZONES)]
+    for zone in range(0, ZONES, OWN_ZONES):
+        routes[zone].update({(1, c): zone + 2 for c in range(CLASSES + 1)})
+    policies = ("ordered", "balanced", "filling")
+    return naive.Plan(
+        version=1,
+        lap_limit=3,
+        margin_ns=SECOND // 5,
+        brands=BRANDS,
+        places=places,
+        routes=[*routes, {}],
+        classes=CLASSES,
+        groups={
+            number: naive.Group(
+                [(number - 1) * CHUTES_OF_GROUP + k for k in range(1, CHUTES_OF_GROUP + 1)],
+                policies[number % len(policies)],
+                overflow=REJECTS if number < REJECTS else 0,
+            )
+            for number in range(1, REJECTS + 1)
+        },
+        exceptions={
+            Disposition.NO_READ: NO_READS,
+            Disposition.CONFLICT: CONFLICTS,
+            Disposition.NOT_A_WAYBILL: NO_READS,
+            Disposition.UNKNOWN_DESTINATION: REJECTS,
+            Disposition.NO_ROUTE: REJECTS,
+            Disposition.LAP_LIMIT: REJECTS,
+        },
+    )
+
+
+def _waybill(number: int) -> bytes:
+    """Return a waybill of brand 1, 2 or 3 in turn; none twice."""
+    digits = number * STEP % 100_000_000
+    if number % 3 == 0:
+        return b"LXE%010d" % digits
+    if number % 3 == 1:
+        return b"Y%03dL%09d" % (digits % 1000, digits)
+    return b"QF%c%08d%c" % (65 + digits % 26, digits, 65 + digits % 25)
+
+
+def _advice(number: int, villages: list[int]) -> naive.Advice:
+    """Return brand, class and a village; of a hundred, one is unknown and one a mere province."""
+    place = villages[number * STEP % len(villages)]
+    if number % 100 == 0:
+        place = 0
+    elif number % 100 == 1:
+        place //= 10**10
+    return naive.Advice(number % 3 + 1, number % CLASSES + 1, place)
+
+
+def _scans(count: int, advised: int) -> list[naive.Scan]:
+    """Return scans of pieces 1, 2, ...: nine of ten read one pre-advised waybill."""
+    random = np.random.RandomState(SEED)  # Frozen by numpy: the same on every version.
+    shares, first, second = random.randint(0, 100, count), *random.randint(0, advised, (2, count))
+    scans = []
+    for k in range(count):
+        share, one, other = int(shares[k]), _waybill(int(first[k])), _waybill(int(second[k]))
+        codes = [b"]C1" + one] if share % 2 else [b"HTTP://Q.CN/" + one, one]
+        if share >= 99:
+            codes = [b"6901234567892"]
+        elif share >= 97:
+            codes = [_waybill(advised + k)]  # A brand's pattern, but not pre-advised.
+        elif share >= 95:
+            codes = [one, other]
+        elif share >= 93:
+            codes = [b"]C1" + one, b"]Q3" + one]
+        elif share >= 90:
+            codes = []
+        scans.append(naive.Scan(k + 1, 0, NOW_NS, codes))
+    return scans
