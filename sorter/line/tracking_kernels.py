@@ -328,6 +328,7 @@ def track_batch(
         if boot_id != t.registers[BOOT_ID]:
             count = settle_boot(event, t, ended, count)
             t.registers[BOOT_ID] = boot_id
+            rows[:i] = -1
         # Also what means nothing has been read: the link must not ask for it again.
         t.registers[SEQUENCE] = event["sequence"]
         if kind == 0 or kind > SENSOR or (is_of_piece and event["piece_id"] == 0):

@@ -317,6 +317,13 @@ def test_machine_state(tracking: Tracking) -> None:
     assert tracking.machine_state == 3
 
 
+def test_no_event_before_a_new_boot_has_a_row(tracking: Tracking) -> None:
+    # Even where the boot before comes back, with a piece of the same id in the same row.
+    heard = events(inducted(1), {"kind": 0, "boot_id": 8}, inducted(1))
+    rows, _ = tracking.apply(heard)
+    assert (rows >= 0).tolist() == [False, False, True]
+
+
 def test_decisions_of_another_lap_boot_or_piece_are_passed_over(tracking: Tracking) -> None:
     rows, _ = hear(tracking, scanned(1, lap=1))
     decide(tracking, 1, 2, lap=0)
