@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from plc_adapters.contract import EventKind, Resume
+from plc_adapters.contract import Resume
 from sorter.line.tracking import Tracking
 from sorter.ports import Batch, Snapshot
 
@@ -22,25 +22,13 @@ def recover(
     Returns:
         Where each line's link resumes, and how many batches were read.
     """
-    resumes = [Resume() for _ in trackings]
     batches = 0
     for entry in entries:
         tracking = trackings[entry.line]
         if isinstance(entry, Snapshot):
-            resumes[entry.line] = tracking.restore(entry.content)
+            tracking.restore(entry.content)
             continue
         batches += 1
         tracking.apply(entry.events)
         tracking.adopt_decisions(entry.decisions)
-        resumes[entry.line] = _after(resumes[entry.line], entry)
-    return resumes, batches
-
-
-def _after(resume: Resume, batch: Batch) -> Resume:
-    """Return where to resume once this batch is known to be journaled."""
-    if not len(batch.events):
-        return resume
-    last = batch.events[-1]
-    answered = batch.events[batch.events["kind"] == EventKind.INSTRUCTED]
-    epoch = max(resume.epoch, int(answered["epoch"].max(initial=0)))
-    return Resume(int(last["boot_id"]), int(last["sequence"]), epoch)
+    return [tracking.resume for tracking in trackings], batches

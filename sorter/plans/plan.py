@@ -3,7 +3,7 @@
     name = "hub-night"
     centre = "LYG-HUB"
     routes = "network"          # or the path of a CSV: brand,service_class,prefix,group
-    laps = 3                    # a piece may come by so often
+    laps = 3                    # a piece may go round so often after its first pass
 
     [groups.NODE-320722]
     policy = "balanced"         # or ordered, filling

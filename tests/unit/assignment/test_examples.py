@@ -11,6 +11,8 @@ NOW = 1_800_000_000 * SECOND
 CHINESE = "连云港0042".encode()
 LONG = b"Z" * 40
 """As long as a code can be."""
+LONG_BESIDE_PREFIX = b"Z" * 37
+"""As long as a code can be behind an AIM prefix."""
 HAIZHOU, GUANYUN, ELSEWHERE, RING = 1, 2, 3, 4
 NO_READS, CONFLICTS, ODD, REJECTS = 5, 6, 7, 8
 D = Disposition
@@ -55,6 +57,7 @@ PRE_ADVICE = {
     b"A007": naive.Advice(9, 9, 320706), b"1234": naive.Advice(1, 0, 320706),
     b"2345": naive.Advice(0, 1, 320706001005),
     CHINESE: naive.Advice(2, 0, 3207), LONG: naive.Advice(2, 0, 3207),
+    LONG_BESIDE_PREFIX: naive.Advice(2, 0, 3207),
 }  # fmt: skip
 
 
@@ -128,6 +131,9 @@ def test_each_rule(
 
 def test_a_code_that_may_be_cut_is_no_waybill(line: Compiled) -> None:
     assert decided(line, LONG, status=ScanStatus.CODE_CUT).disposition == D.NOT_A_WAYBILL
+    behind = b"]C1" + LONG_BESIDE_PREFIX
+    assert decided(line, behind, piece=3, status=ScanStatus.CODE_CUT).disposition == D.NOT_A_WAYBILL
+    assert decided(line, behind, piece=4).waybill == LONG_BESIDE_PREFIX
     both = decided(line, LONG, b"A001", piece=2, status=ScanStatus.CODE_CUT)
     assert (both.disposition, both.waybill) == (D.ROUTED, b"A001")
 
