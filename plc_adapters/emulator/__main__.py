@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -64,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ListenError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return EXIT_UNAVAILABLE
+    except BrokenPipeError:
+        # Whoever read the status is gone; Python must not try to flush the rest to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK
 
 

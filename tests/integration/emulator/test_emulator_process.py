@@ -112,7 +112,8 @@ def test_a_cut_cable_drops_the_host_and_is_mended(start: "Start", connect: Conne
     emulator = start("cuts=[{after_ms=3000, for_ms=1000}]")
     host = connect(emulator.port)
     boot = host.u32(BOOT)
-    with pytest.raises(ModbusException):
+    # The library lets a reset through as it is, where the cut hits it while it waits.
+    with pytest.raises((ModbusException, ConnectionError)):
         end = time.monotonic() + DEADLINE_S
         while time.monotonic() < end:
             host.u32(HEAD)
@@ -147,3 +148,10 @@ def test_what_is_wrong_is_said_before_anything_runs(tmp_path: Path, start: "Star
     code, words = run(config, "--set", f"listen.port={running.port}")
     assert code == 4
     assert words.startswith(f"127.0.0.1:{running.port}: can't listen there: Address already in use")
+
+
+def test_it_ends_quietly_when_nobody_reads_it_any_more(start: "Start") -> None:
+    emulator = start()
+    assert emulator.process.stdout is not None
+    emulator.process.stdout.close()
+    assert emulator.process.wait(DEADLINE_S) == 0
