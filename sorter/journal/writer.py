@@ -69,8 +69,8 @@ class _Stream:
     def put(self, data: bytes) -> None:
         """Write data after what is durable, and make it durable too.
 
-        After a failure the same data is put again at the same place, so that a reader who saw it
-        before finds it where it was.
+        After a failed write the same data is put again at the same place, so that a reader who saw
+        it before finds it where it was; after a failed sync it is put into a new segment.
         """
         if self._file < 0:
             self.begin_segment()
@@ -80,7 +80,13 @@ class _Stream:
             written = os.pwrite(self._file, view, at)
             view = view[written:]
             at += written
-        os.fdatasync(self._file)
+        try:
+            os.fdatasync(self._file)
+        except OSError:
+            # The kernel may have dropped what it could not write and call the file clean: a second
+            # sync of it proves nothing. The same frames go to a new segment.
+            self.close()
+            raise
         self._durable_size = at
         self.full = at >= self._segment_bytes
 
