@@ -25,7 +25,12 @@ OVERFLOW_GROUPS_MAX = 9
 PATTERNS_MAX = 1024
 """Expressions kept compiled: more than a network has patterns."""
 PREFIX_DIGITS = (12, 9, 6, 4, 2)
+S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
 AIM_PREFIX = re.compile(rb"\][A-Za-z][0-9A-Za-z]")
+UNREAD = (
+    Disposition.NO_READ, Disposition.NOT_A_WAYBILL, Disposition.AMBIGUOUS, Disposition.BAG,
+)  # fmt: skip
+"""What was decided without a waybill, so that one read later on the lap replaces it."""
 HAS_ROOM = (ChuteState.OPEN, ChuteState.EMPTIED)
 
 
@@ -54,6 +59,12 @@ class Plan:
     classes: int
     groups: dict[int, Group]
     exceptions: dict[Disposition, int]
+    others: list[tuple[str, str]] = field(default_factory=list)
+    """Class and pattern of codes that are no waybills."""
+    unproved: set[str] = field(default_factory=set)
+    """Waybill patterns whose match alone does not prove the brand: bare digits."""
+    checks: dict[str, str] = field(default_factory=dict)
+    """The check digit, s10 or gs1, that a code must have to match a pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,28 +210,56 @@ class Line:
     def _identity(self, scan: Scan, piece: Piece) -> tuple[Disposition, bytes, Advice]:
         """Return ROUTED with the waybill and what is known of it, or why there is none."""
         codes = [code for code in map(_bare, scan.codes[:CODES_MAX]) if code[0]]
-        waybills = {
-            code
-            for code, is_whole in codes
-            if (is_whole or not scan.status & ScanStatus.CODE_CUT) and self._is_waybill(code)
-        }
+        cut = bool(scan.status & ScanStatus.CODE_CUT)
+        found = {code: self._kind(code) for code, is_whole in codes if is_whole or not cut}
+        waybills = {code for code, (_, is_waybill) in found.items() if is_waybill}
         if piece.waybill:
             waybills.add(piece.waybill)
         if piece.conflict or len(waybills) > 1:
             return Disposition.CONFLICT, b"", Advice()
-        if waybills:
+        kinds = [kind for kind, _ in found.values()]
+        if piece.waybill or Disposition.ROUTED in kinds:
             waybill = waybills.pop()
             return Disposition.ROUTED, waybill, self._facts(waybill, piece)
+        for kind in (Disposition.AMBIGUOUS, Disposition.BAG):
+            if kind in kinds:
+                return kind, b"", Advice()
         return (Disposition.NOT_A_WAYBILL if codes else Disposition.NO_READ), b"", Advice()
 
-    def _is_waybill(self, code: bytes) -> bool:
-        return code in self.pre_advice or self._brand_by_pattern(code) != 0
+    def _kind(self, code: bytes) -> tuple[Disposition, bool]:
+        """Return what a code is, and whether it surely is a waybill of some brand."""
+        proved, possible = self._brands(code)
+        others = {kind for kind, pattern in self.plan.others if self._matches(pattern, code)}
+        if code in self.pre_advice or len(proved) == 1:
+            return Disposition.ROUTED, True
+        if len(possible) == 1 and not others:
+            return Disposition.ROUTED, True
+        if possible:
+            return Disposition.AMBIGUOUS, bool(proved) or not others
+        return (Disposition.BAG if others == {"bag"} else Disposition.NOT_A_WAYBILL), False
+
+    def _brands(self, code: bytes) -> tuple[set[int], set[int]]:
+        """Return the brands a code proves, and all it may belong to."""
+        matching = [
+            (brand, pattern)
+            for brand, patterns in enumerate(self.plan.brands, 1)
+            for pattern in patterns
+            if self._matches(pattern, code)
+        ]
+        proved = {brand for brand, pattern in matching if pattern not in self.plan.unproved}
+        return proved, {brand for brand, _ in matching}
+
+    def _matches(self, pattern: str, code: bytes) -> bool:
+        check = self.plan.checks.get(pattern)
+        return bool(_expression(pattern).fullmatch(code)) and (
+            check is None or (_has_s10_check(code) if check == "s10" else _has_gs1_check(code))
+        )
 
     def _brand_by_pattern(self, code: bytes) -> int:
-        for brand, patterns in enumerate(self.plan.brands, 1):
-            if any(_expression(pattern).fullmatch(code) for pattern in patterns):
-                return brand
-        return 0
+        """Return the one brand that a waybill's patterns name, 0 where they name several."""
+        proved, possible = self._brands(code)
+        brands = proved or possible
+        return brands.pop() if len(brands) == 1 else 0
 
     def _facts(self, waybill: bytes, piece: Piece) -> Advice:
         """Return what pre-advice says now, else what an earlier lap knew, else the brand alone."""
@@ -314,8 +353,25 @@ def _bare(code: bytes) -> tuple[bytes, bool]:
     return (text[3:] if AIM_PREFIX.match(text) else text), is_whole
 
 
+def _has_s10_check(code: bytes) -> bool:
+    """Return whether a code is two letters, nine digits, two letters, the ninth digit right."""
+    if not re.fullmatch(rb"..[0-9]{9}..", code, re.DOTALL):
+        return False
+    weighted = sum(int(chr(digit)) * w for digit, w in zip(code[2:10], S10_WEIGHTS, strict=True))
+    check = 11 - weighted % 11
+    return int(code[10:11]) == {10: 0, 11: 5}.get(check, check)
+
+
+def _has_gs1_check(code: bytes) -> bool:
+    """Return whether a code is a GTIN whose last digit is right."""
+    if not re.fullmatch(rb"[0-9]{8}|[0-9]{12,14}", code):
+        return False
+    digits = [int(chr(digit)) for digit in reversed(code)]
+    return (sum(digits[0::2]) + 3 * sum(digits[1::2])) % 10 == 0
+
+
 def _changes(finding: Disposition, decided: Disposition) -> bool:
     """Return whether a further scan of a lap changes what was decided on it."""
     if finding == Disposition.ROUTED:
-        return decided in (Disposition.NO_READ, Disposition.NOT_A_WAYBILL)
+        return decided in UNREAD
     return finding == Disposition.CONFLICT and decided != Disposition.CONFLICT

@@ -20,7 +20,7 @@ from plc_adapters.contract import (
     Records,
 )
 from routing_tables.codes import compile_codes
-from routing_tables.schema import Brand
+from routing_tables.schema import Brand, Check, CodeClass, CodePattern, Format
 from sorter.assignment.arrays import (
     POLICY_BALANCED,
     POLICY_FILLING,
@@ -42,10 +42,24 @@ POLICIES = {
 def plan_arrays(plan: naive.Plan) -> PlanArrays:
     """Return a plan as the kernels read it; its groups are numbered from 1 without a gap."""
     brands = [
-        Brand(f"B{number}", "", "", synthetic=True, waybills=tuple(patterns))
+        Brand(
+            f"B{number}",
+            "",
+            "",
+            synthetic=True,
+            waybills=(),
+            formats=tuple(
+                Format(pattern, pattern not in plan.unproved, _check(plan, pattern))
+                for pattern in patterns
+            ),
+        )
         for number, patterns in enumerate(plan.brands, 1)
     ]
-    dfa_next, dfa_pattern, pattern_brand = compile_codes(brands)
+    others = [
+        CodePattern(CodeClass[kind.upper()], pattern, _check(plan, pattern))
+        for kind, pattern in plan.others
+    ]
+    dfa_next, dfa_accept, accept_sets = compile_codes(brands, codes=others)
     codes = np.fromiter(map(int, plan.places), np.int64, len(plan.places))
     zones = np.fromiter(plan.places.values(), np.int32, len(plan.places))
     keys, key_zones = build_places(codes, zones)
@@ -60,8 +74,8 @@ def plan_arrays(plan: naive.Plan) -> PlanArrays:
     arrays = PlanArrays(
         scalars=np.array([plan.version, plan.lap_limit, plan.margin_ns, 0], np.int64),
         dfa_next=dfa_next,
-        dfa_pattern=dfa_pattern,
-        pattern_brand=pattern_brand,
+        dfa_accept=dfa_accept,
+        accept_sets=accept_sets,
         place_keys=keys,
         place_zone=key_zones,
         zone_group=zone_group,
@@ -72,6 +86,10 @@ def plan_arrays(plan: naive.Plan) -> PlanArrays:
         disposition_group=dispositions,
     )
     return mapped(arrays)
+
+
+def _check(plan: naive.Plan, pattern: str) -> Check:
+    return Check[plan.checks.get(pattern, "none").upper()]
 
 
 def pre_advice_arrays(table: Mapping[bytes, naive.Advice]) -> PreAdviceArrays:

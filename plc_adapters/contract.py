@@ -123,11 +123,15 @@ class Disposition(IntEnum):
     CONFLICT = 11
     """Two different waybills were read."""
     NOT_A_WAYBILL = 12
-    """Codes were read, none of them is a waybill of any brand."""
+    """Codes were read, none of them is a waybill of any brand, or a bag's."""
     UNKNOWN_DESTINATION = 13
     NO_ROUTE = 14
     LAP_LIMIT = 15
     HOST_LATE = 16
+    AMBIGUOUS = 17
+    """A code may be a waybill, but of several brands, or it may as well be a product code."""
+    BAG = 18
+    """The code of a bag was read, and nothing that may be a waybill."""
     INTERCEPTED = 20
     SECURITY_NOT_CLEARED = 21
     CUSTOMS_NOT_RELEASED = 22

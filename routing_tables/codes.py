@@ -1,6 +1,13 @@
-"""Compiles the waybill patterns of all brands into one automaton over bytes."""
+"""Compiles the patterns of all brands, and of other codes, into one automaton over bytes.
 
-from collections.abc import Sequence
+A code may match patterns of several brands: bare digits look alike across companies, and a product
+code of 13 digits looks like a waybill. So the automaton does not name a brand but a set: the brands
+the code proves, the brands it may belong to, and what else it may be. Check digits stay outside, as
+sums of digits would multiply the states: each set tells which of its members hold only if the check
+digit is right.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,36 +16,43 @@ from numpy.typing import NDArray
 
 from routing_tables.errors import Problems
 from routing_tables.patterns import BYTES, PatternError, Positions, read_pattern
-from routing_tables.schema import WAYBILL_BYTES_MAX, Brand
+from routing_tables.schema import WAYBILL_BYTES_MAX, Brand, Check, CodePattern, Format
 
 DEAD = 0
 """State from which nothing is accepted any more."""
 START = 1
 STATES_MAX = 4096
 """States of the automaton, 512 bytes each; ten companies' patterns need some hundreds."""
+LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+CERTAIN, POSSIBLE, CLASSES = 0, 1, 2
+"""Last index of ``accept_sets``: brands proved, brands possible, classes of other codes."""
 
 
 class CodeArrays(NamedTuple):
     """The automaton.
 
-    ``dfa_next``: uint16[states, 256], the state after a byte. ``dfa_pattern``: uint16[states], the
-    pattern a code that ends there matches, 0 for none. ``pattern_brand``: uint16[patterns + 1], the
-    brand of a pattern; both numbered from 1, in the order given.
+    ``dfa_next``: uint16[states, 256], the state after a byte. ``dfa_accept``: uint16[states], the
+    set that a code which ends there has, 0 for none. ``accept_sets``: int64[sets + 1, 3, 3] — set;
+    the check digit its members need (a :class:`Check`); bits of brands proved, bits of brands
+    possible (bit n - 1 is brand n, numbered from 1 in the order given; the proved ones are among
+    them), bits of :class:`CodeClass`.
     """
 
     dfa_next: NDArray[np.uint16]
-    dfa_pattern: NDArray[np.uint16]
-    pattern_brand: NDArray[np.uint16]
+    dfa_accept: NDArray[np.uint16]
+    accept_sets: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """A pattern that could be read; ``number`` counts from 1 over all brands."""
+    """A pattern that could be read, and what it adds to a set."""
 
     where: str
     text: str
-    number: int
-    brand: int
+    check: Check
+    certain: int
+    possible: int
+    classes: int
     positions: Positions
 
 
@@ -48,50 +62,108 @@ State = frozenset[tuple[int, int]]
 
 @dataclass(slots=True)
 class _Automaton:
-    """States as they are found, breadth first, so that each is reached by a shortest code."""
+    """States as they are found, breadth first; ``shortest`` is the least length to reach each."""
 
     states: list[State] = field(default_factory=list)
     arrows: list[dict[int, int]] = field(default_factory=list)
-    shortest: list[bytes] = field(default_factory=list)
+    shortest: list[int] = field(default_factory=list)
 
 
-def compile_codes(brands: Sequence[Brand], source: str = "network.toml") -> CodeArrays:
-    """Compile the patterns of brands 1, 2, ... into one automaton.
+def compile_codes(
+    brands: Sequence[Brand], source: str = "network.toml", codes: Sequence[CodePattern] = ()
+) -> CodeArrays:
+    """Compile the patterns of brands 1, 2, ... and of other codes into one automaton.
 
     Args:
         brands: The brands, in the order of their numbers.
         source: File to name in errors.
+        codes: Patterns of codes that are no waybills.
 
     Raises:
-        TableError: patterns that can't be read, patterns of two brands that match the same code
-            (each with such a code), more than STATES_MAX states; every error at once.
+        TableError: patterns that can't be read, patterns that no scanned code can match, more than
+            STATES_MAX states; every error at once.
     """
     problems = Problems()
-    patterns: list[_Pattern] = []
-    owner = [0]
-    for brand_number, brand in enumerate(brands, 1):
-        for place, text in enumerate(brand.waybills, 1):
-            owner.append(brand_number)
-            where = f"{source}: brands.{brand.code}.waybills[{place}]"
-            try:
-                positions = read_pattern(text)
-            except PatternError as error:
-                problems.add(where, f"{text!r:.80}: {error}")
-            else:
-                number = len(owner) - 1
-                patterns.append(_Pattern(where, text, number, brand_number, positions))
+    patterns = [
+        *_brand_patterns(brands, source, problems),
+        *_code_patterns(codes, source, problems),
+    ]
     automaton = _determinise(source, patterns, problems)
     accepted = [_accepted(state, patterns) for state in automaton.states]
-    _check_overlaps(automaton, accepted, problems)
     _check_reachable(automaton, accepted, patterns, problems)
     problems.raise_any()
     dfa_next = np.zeros((len(automaton.states) + 1, 256), np.uint16)
-    dfa_pattern = np.zeros(len(automaton.states) + 1, np.uint16)
+    dfa_accept = np.zeros(len(automaton.states) + 1, np.uint16)
+    nothing = np.zeros((len(Check), 3), np.int64)
+    sets = {nothing.tobytes(): nothing}
+    numbers = {nothing.tobytes(): 0}
     for state, arrows in enumerate(automaton.arrows, START):
         for byte, following in arrows.items():
             dfa_next[state, byte] = following
-        dfa_pattern[state] = min((p.number for p in accepted[state - START]), default=0)
-    return CodeArrays(dfa_next, dfa_pattern, np.array(owner, np.uint16))
+        members = _set_of(accepted[state - START])
+        key = members.tobytes()
+        sets.setdefault(key, members)
+        dfa_accept[state] = numbers.setdefault(key, len(numbers))
+    return CodeArrays(dfa_next, dfa_accept, np.stack(list(sets.values())))
+
+
+def _brand_patterns(brands: Sequence[Brand], source: str, problems: Problems) -> Iterable[_Pattern]:
+    for number, brand in enumerate(brands, 1):
+        bit = 1 << (number - 1)
+        here = f"{source}: brands.{brand.code}"
+        for place, text in enumerate(brand.waybills, 1):
+            where = f"{here}.waybills[{place}]"
+            positions = _read(text, where, problems)
+            if positions is not None:
+                certain = 0 if _may_lack_letters(positions) else bit
+                yield _Pattern(where, text, Check.NONE, certain, bit, 0, positions)
+        for place, each in enumerate(brand.formats, 1):
+            where = f"{here}.formats[{place}]"
+            positions = _read(each.pattern, where, problems)
+            if positions is not None:
+                yield _format_pattern(where, each, bit, positions)
+
+
+def _format_pattern(where: str, each: Format, bit: int, positions: Positions) -> _Pattern:
+    certain = bit if each.certain else 0
+    return _Pattern(where, each.pattern, each.check, certain, bit, 0, positions)
+
+
+def _code_patterns(
+    codes: Sequence[CodePattern], source: str, problems: Problems
+) -> Iterable[_Pattern]:
+    for place, code in enumerate(codes, 1):
+        where = f"{source}: codes[{place}].pattern"
+        positions = _read(code.pattern, where, problems)
+        if positions is not None:
+            yield _Pattern(where, code.pattern, code.check, 0, 0, int(code.kind), positions)
+
+
+def _read(text: str, where: str, problems: Problems) -> Positions | None:
+    try:
+        return read_pattern(text)
+    except PatternError as error:
+        problems.add(where, f"{text!r:.80}: {error}")
+        return None
+
+
+def _may_lack_letters(positions: Positions) -> bool:
+    """Return whether a code without any letter matches: it then proves no company."""
+    bare = {p for p, readers in enumerate(positions.readers) if readers - LETTERS}
+    reached: set[int] = set()
+    ahead = set(positions.first) & bare
+    while ahead:
+        reached |= ahead
+        ahead = {q for p in ahead for q in positions.following[p]} & bare - reached
+    return not reached.isdisjoint(positions.last)
+
+
+def _set_of(patterns: Iterable[_Pattern]) -> NDArray[np.int64]:
+    """Return the row of ``accept_sets`` for a code that matches these patterns."""
+    members = np.zeros((len(Check), 3), np.int64)
+    for pattern in patterns:
+        members[pattern.check] |= (pattern.certain, pattern.possible, pattern.classes)
+    return members
 
 
 def _determinise(source: str, patterns: list[_Pattern], problems: Problems) -> _Automaton:
@@ -101,7 +173,7 @@ def _determinise(source: str, patterns: list[_Pattern], problems: Problems) -> _
     tells apart are followed as one.
     """
     alike = _alike(patterns)
-    automaton = _Automaton([frozenset()], [], [b""])
+    automaton = _Automaton([frozenset()], [], [0])
     known: dict[State, int] = {frozenset(): START}
     while len(automaton.arrows) < len(automaton.states):
         here = len(automaton.arrows)
@@ -112,13 +184,14 @@ def _determinise(source: str, patterns: list[_Pattern], problems: Problems) -> _
                 if len(known) == STATES_MAX:
                     problems.add(
                         source,
-                        f"brands: the waybill patterns need more than {STATES_MAX} states; avoid "
-                        "optional parts and wide sets before a part that must be recognised",
+                        f"the patterns of all brands and codes need more than {STATES_MAX} "
+                        "states; avoid optional parts and wide sets before a part that must be "
+                        "recognised",
                     )
                     return _Automaton()
                 known[state] = len(known) + START
                 automaton.states.append(state)
-                automaton.shortest.append(automaton.shortest[here] + bytes((byte,)))
+                automaton.shortest.append(automaton.shortest[here] + 1)
             arrows.update(dict.fromkeys(alike[byte], known[state]))
         automaton.arrows.append(arrows)
     return automaton
@@ -157,24 +230,6 @@ def _accepted(state: State, patterns: list[_Pattern]) -> list[_Pattern]:
     return [patterns[index] for index in sorted(indices)]
 
 
-def _check_overlaps(
-    automaton: _Automaton, accepted: list[list[_Pattern]], problems: Problems
-) -> None:
-    told: set[tuple[int, int]] = set()
-    for state, matching in enumerate(accepted):
-        for k, first in enumerate(matching):
-            for other in matching[k + 1 :]:
-                pair = (first.number, other.number)
-                if first.brand != other.brand and pair not in told:
-                    told.add(pair)
-                    problems.add(
-                        other.where,
-                        f"{other.text!r:.80} and {first.where.partition(': ')[2]} "
-                        f"{first.text!r:.80} both match {automaton.shortest[state].decode()!r}; "
-                        "no code may be a waybill of two brands: narrow one of them",
-                    )
-
-
 def _check_reachable(
     automaton: _Automaton,
     accepted: list[list[_Pattern]],
@@ -184,13 +239,13 @@ def _check_reachable(
     if not automaton.states:
         return
     reached = {
-        pattern.number
+        pattern.where
         for shortest, matching in zip(automaton.shortest, accepted, strict=True)
-        if len(shortest) <= WAYBILL_BYTES_MAX
+        if shortest <= WAYBILL_BYTES_MAX
         for pattern in matching
     }
     for pattern in patterns:
-        if pattern.number not in reached:
+        if pattern.where not in reached:
             problems.add(
                 pattern.where,
                 f"{pattern.text!r:.80} matches only codes of more than {WAYBILL_BYTES_MAX} bytes, "

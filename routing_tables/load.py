@@ -1,17 +1,30 @@
 """Loads a network from its folder: network.toml, divisions, centres and directions as CSV."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from routing_tables.centres import load_centres
 from routing_tables.codes import compile_codes
+from routing_tables.companies import Company, load_companies
 from routing_tables.divisions import load_directions, load_divisions
 from routing_tables.errors import Problems, TableError
 from routing_tables.files import read_toml
-from routing_tables.schema import BRANDS_MAX, CLASSES_MAX, CODE, Brand, Network
+from routing_tables.schema import (
+    BRANDS_MAX,
+    CLASSES_MAX,
+    CODE,
+    CODES_MAX,
+    Brand,
+    Check,
+    CodeClass,
+    CodePattern,
+    Format,
+    Network,
+)
 
 PATTERNS_MAX = 16
 """Waybill patterns of one brand."""
@@ -26,7 +39,14 @@ class _Brand(_Section):
     name: str = Field(min_length=1, max_length=64)
     name_zh: str = Field(default="", max_length=64)
     synthetic: bool = False
-    waybills: list[str] = Field(min_length=1, max_length=PATTERNS_MAX)
+    waybills: list[str] = Field(default=[], max_length=PATTERNS_MAX)
+    formats: str = Field(default="", max_length=24)
+
+
+class _Code(_Section):
+    kind: Literal["bag", "packaging", "product"] = Field(alias="class")
+    pattern: str
+    check: Literal["none", "s10", "gs1"] = "none"
 
 
 class _NetworkFile(_Section):
@@ -36,6 +56,7 @@ class _NetworkFile(_Section):
         min_length=1, max_length=CLASSES_MAX
     )
     brands: list[_Brand] = Field(min_length=1, max_length=BRANDS_MAX)
+    codes: list[_Code] = Field(default=[], max_length=CODES_MAX)
 
 
 def load_network(folder: Path) -> Network:
@@ -50,7 +71,7 @@ def load_network(folder: Path) -> Network:
     problems = Problems()
     source = folder / "network.toml"
     file = read_toml(source, _NetworkFile, problems)
-    brands = _brands(source, file, problems) if file else ()
+    brands, patterns = _patterns(source, file, problems) if file else ((), ())
     divisions, roots = load_divisions(folder / "divisions.csv", problems)
     codes = {division.code for division in divisions} | set(roots)
     centres = load_centres(folder / "centres.csv", codes, problems)
@@ -66,13 +87,19 @@ def load_network(folder: Path) -> Network:
         roots=roots,
         centres=centres,
         directions=directions,
+        codes=patterns,
     )
 
 
-def _brands(source: Path, file: _NetworkFile, problems: Problems) -> tuple[Brand, ...]:
-    brands = tuple(
-        Brand(brand.code, brand.name, brand.name_zh, brand.synthetic, tuple(brand.waybills))
-        for brand in file.brands
+def _patterns(
+    source: Path, file: _NetworkFile, problems: Problems
+) -> tuple[tuple[Brand, ...], tuple[CodePattern, ...]]:
+    """Return the brands and the patterns of other codes; all of them compile, or it is told."""
+    library = load_companies(problems) if any(brand.formats for brand in file.brands) else {}
+    brands = tuple(_brand(source, brand, library, problems) for brand in file.brands)
+    codes = tuple(
+        CodePattern(CodeClass[code.kind.upper()], code.pattern, Check[code.check.upper()])
+        for code in file.codes
     )
     for code, count in Counter(brand.code for brand in brands).items():
         if count > 1:
@@ -81,7 +108,26 @@ def _brands(source: Path, file: _NetworkFile, problems: Problems) -> tuple[Brand
         if count > 1:
             problems.add(source, f"service_classes: {name!r} is there {count} times; remove one")
     try:
-        compile_codes(brands, str(source))
+        compile_codes(brands, str(source), codes)
     except TableError as error:
         problems.extend(error.problems)
-    return brands
+    return brands, codes
+
+
+def _brand(
+    source: Path, brand: _Brand, library: Mapping[str, Company], problems: Problems
+) -> Brand:
+    formats: tuple[Format, ...] = ()
+    if brand.formats in library:
+        formats = library[brand.formats].formats
+    elif brand.formats:
+        problems.add(
+            source,
+            f"brands.{brand.code}.formats: no company {brand.formats!r}; "
+            f"name one of {', '.join(library)}, or give waybills",
+        )
+    elif not brand.waybills:
+        problems.add(source, f"brands.{brand.code}: neither waybills nor formats; give one")
+    return Brand(
+        brand.code, brand.name, brand.name_zh, brand.synthetic, tuple(brand.waybills), formats
+    )

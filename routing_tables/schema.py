@@ -7,6 +7,7 @@ begins with its parent's, so that a route for a prefix holds for everything belo
 
 import re
 from dataclasses import dataclass
+from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ BRANDS_MAX = 32
 """Brands of one network."""
 CLASSES_MAX = 8
 """Service classes of one network."""
+CODES_MAX = 32
+"""Patterns of codes that are no waybills, of one network."""
 WAYBILL_BYTES_MAX = 40
 """Longest code a scan can carry."""
 ANY = "*"
@@ -68,9 +71,51 @@ class Direction:
     direction: str
 
 
+class Check(IntEnum):
+    """Check digit that a code must carry to count as what its pattern says."""
+
+    NONE = 0
+    S10 = 1
+    """UPU S10: the ninth of nine digits between two letters and two letters."""
+    GS1 = 2
+    """GS1 General Specifications: the last of 8 (EAN-8), 12 (UPC-A), 13 (EAN-13) or 14 digits."""
+
+
+class CodeClass(IntFlag):
+    """What a code is if it is no waybill."""
+
+    BAG = 1
+    """A bag, cage or container of pieces."""
+    PACKAGING = 2
+    PRODUCT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A waybill pattern: a regular expression over whole codes, and what it proves."""
+
+    pattern: str
+    certain: bool
+    """Its prefix or letters prove the company; bare digits never do."""
+    check: Check = Check.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class CodePattern:
+    """A pattern of codes that are no waybills."""
+
+    kind: CodeClass
+    pattern: str
+    check: Check = Check.NONE
+
+
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """An express company. Its waybill patterns are regular expressions over whole codes."""
+    """An express company.
+
+    Its waybill patterns are regular expressions over whole codes. One that matches no code without
+    a letter proves the brand; another only makes it possible.
+    """
 
     code: str
     name: str
@@ -78,6 +123,8 @@ class Brand:
     synthetic: bool
     """Invented for demonstration; no such company exists."""
     waybills: tuple[str, ...]
+    formats: tuple[Format, ...] = ()
+    """Patterns beside ``waybills``, taken from the library of companies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +142,8 @@ class Network:
     """Codes above the highest divisions listed: the city, for the network of a city."""
     centres: tuple[Centre, ...]
     directions: tuple[Direction, ...]
+    codes: tuple[CodePattern, ...] = ()
+    """What codes beside waybills look like."""
 
     def brand_numbers(self) -> dict[str, int]:
         """Return the number of each brand's code, from 1."""
@@ -117,3 +166,8 @@ def code_problem(code: str) -> str:
 def lianyungang() -> Path:
     """Return the folder of the Lianyungang network that ships with this package."""
     return Path(__file__).parent / "data" / "lianyungang"
+
+
+def companies() -> Path:
+    """Return the file of real companies' waybill formats that ships with this package."""
+    return Path(__file__).parent / "data" / "companies.toml"

@@ -14,6 +14,12 @@ from plc_adapters.contract import CODE_BYTES
 DFA_DEAD = 0
 """State of the code automaton from which nothing is accepted any more."""
 DFA_START = 1
+ACCEPT_CERTAIN, ACCEPT_POSSIBLE, ACCEPT_CLASSES = 0, 1, 2
+"""Last index of ``accept_sets``."""
+CHECK_NONE, CHECK_S10, CHECK_GS1 = 0, 1, 2
+"""Middle index of ``accept_sets``: the check digit that its members need."""
+CLASS_BAG = 1
+"""Bit of a bag among the classes of codes that are no waybills."""
 POLICY_ORDERED = 1
 """First chute of the group that has room."""
 POLICY_BALANCED = 2
@@ -28,8 +34,10 @@ class PlanArrays(NamedTuple):
     """A sort plan as the kernels read it.
 
     ``scalars``: int64[4] — plan version, lap limit, PLC margin in ns, 0.
-    ``dfa_next``: uint16[states, 256]; ``dfa_pattern``: uint16[states], 0 where nothing is accepted,
-    else an index into ``pattern_brand``: uint16[patterns + 1].
+    ``dfa_next``: uint16[states, 256]; ``dfa_accept``: uint16[states], 0 where nothing is accepted,
+    else an index into ``accept_sets``: int64[sets + 1, 3, 3], by set and by the check digit needed
+    (``CHECK_``): bits of the brands proved, bits of the brands possible (bit n - 1 is brand n),
+    bits of other classes of codes (``ACCEPT_``).
     ``place_keys``: int64[2**k], division codes as numbers, 0 where empty, open addressing;
     ``place_zone``: int32 beside it; ``zone_group``: uint16[zones, brands + 1, classes + 1], the
     chute group for a zone, brand and service class, 0 where there is no route.
@@ -41,8 +49,8 @@ class PlanArrays(NamedTuple):
 
     scalars: NDArray[np.int64]
     dfa_next: NDArray[np.uint16]
-    dfa_pattern: NDArray[np.uint16]
-    pattern_brand: NDArray[np.uint16]
+    dfa_accept: NDArray[np.uint16]
+    accept_sets: NDArray[np.int64]
     place_keys: NDArray[np.int64]
     place_zone: NDArray[np.int32]
     zone_group: NDArray[np.uint16]

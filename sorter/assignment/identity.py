@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plc_adapters.contract import CODE_BYTES, CODES_MAX, Disposition, ScanStatus
-from sorter.assignment.arrays import DFA_DEAD, DFA_START, PlanArrays, PreAdviceArrays
+from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
+from sorter.assignment.classify import classify
 from sorter.assignment.compiled import compiled
 from sorter.assignment.tables import find_waybill, same_bytes
 
@@ -12,6 +13,8 @@ ROUTED = int(Disposition.ROUTED)
 NO_READ = int(Disposition.NO_READ)
 CONFLICT = int(Disposition.CONFLICT)
 NOT_A_WAYBILL = int(Disposition.NOT_A_WAYBILL)
+AMBIGUOUS = int(Disposition.AMBIGUOUS)
+BAG = int(Disposition.BAG)
 CODE_CUT = int(ScanStatus.CODE_CUT)
 BRACKET, DIGIT_0, DIGIT_9, LETTER_A, LETTER_Z = b"]09az"
 LOWER_CASE = 0x20
@@ -40,14 +43,11 @@ def code_end(code: NDArray[np.uint8]) -> int:
 
 
 @compiled
-def match_code(code: NDArray[np.uint8], length: int, plan: PlanArrays) -> int:
-    """Return the waybill pattern that accepts ``code[:length]``, 0 for none."""
-    state = DFA_START
-    for k in range(length):
-        state = int(plan.dfa_next[state, code[k]])
-        if state == DFA_DEAD:
-            return 0
-    return int(plan.dfa_pattern[state])
+def tells_more(finding: int, than: int) -> bool:
+    """Return whether one finding without a waybill tells more of the piece than another."""
+    if finding == AMBIGUOUS:
+        return True
+    return than == NO_READ or (finding == BAG and than == NOT_A_WAYBILL)
 
 
 @compiled
@@ -56,12 +56,15 @@ def identify(
 ) -> tuple[int, int, int, int, int, int]:
     """Tell the waybill among the codes of one scan.
 
-    A code that fills all its bytes in a scan with ``CODE_CUT`` may be the head of a longer one and
-    is never a waybill.
+    Only waybills contradict each other: a product code or a bag's beside a waybill is no conflict,
+    nor is a code that may be a product's. One that surely is a waybill, although of an unknown
+    brand, does count. A code that fills all its bytes in a scan with ``CODE_CUT`` may be the head
+    of a longer one and is never a waybill.
 
     Returns:
-        Finding (ROUTED: one waybill; NO_READ, CONFLICT or NOT_A_WAYBILL), number of its code, its
-        first byte, its length, its brand (0 unknown), its slot in the pre-advice (−1 for none).
+        Finding (ROUTED: one waybill; NO_READ, CONFLICT, NOT_A_WAYBILL, BAG or AMBIGUOUS), number of
+        its code, its first byte, its length (0 where no code surely is a waybill), its brand
+        (0 unknown), its slot in the pre-advice (−1 for none).
     """
     finding = NO_READ
     found, found_start, found_length, found_brand, found_slot = 0, 0, 0, 0, -1
@@ -72,23 +75,21 @@ def identify(
         if length <= 0:
             continue
         code = codes[j][start:]
-        if finding == NO_READ:
-            finding = NOT_A_WAYBILL
-        if status & CODE_CUT and end == CODE_BYTES:
-            continue
-        pattern = match_code(code, length, plan)
-        slot = find_waybill(code, length, pre.length, pre.waybill)
-        if pattern == 0 and slot < 0:
-            continue
-        if finding == ROUTED:
+        kind, is_waybill, brand, slot = NOT_A_WAYBILL, False, 0, -1
+        if not (status & CODE_CUT and end == CODE_BYTES):
+            slot = find_waybill(code, length, pre.length, pre.waybill)
+            kind, is_waybill, brand = classify(code, length, slot, plan)
+        if found_length != 0:
             first = codes[found][found_start:]
-            if length != found_length or not same_bytes(first, code, length):
+            if is_waybill and (length != found_length or not same_bytes(first, code, length)):
                 return CONFLICT, 0, 0, 0, 0, -1
-            continue
-        finding, found, found_start, found_length = ROUTED, j, start, length
-        found_brand, found_slot = int(plan.pattern_brand[pattern]), slot
-        if slot >= 0 and pre.brand[slot] != 0:
-            found_brand = int(pre.brand[slot])
+        elif is_waybill:
+            finding, found, found_start, found_length = kind, j, start, length
+            found_brand, found_slot = brand, slot
+            if slot >= 0 and pre.brand[slot] != 0:
+                found_brand = int(pre.brand[slot])
+        elif tells_more(kind, finding):
+            finding = kind
     return finding, found, found_start, found_length, found_brand, found_slot
 
 
@@ -112,7 +113,7 @@ def settle_identity(
     Writes waybill, brand, service class and destination of the decision.
 
     Returns:
-        ROUTED for one waybill, else NO_READ, CONFLICT or NOT_A_WAYBILL.
+        ROUTED for one waybill, else NO_READ, CONFLICT, NOT_A_WAYBILL, BAG or AMBIGUOUS.
     """
     codes = event["codes"]
     finding, number, start, length, brand, slot = identify(
@@ -122,7 +123,7 @@ def settle_identity(
     known = int(np.int64(piece["waybill_length"]))
     known_waybill = piece["waybill"][:]
     is_known = known != 0 and finding != CONFLICT
-    if is_known and finding == ROUTED:
+    if is_known and length != 0:
         is_known = known == length and same_bytes(waybill, known_waybill, length)
         if not is_known:
             finding = CONFLICT

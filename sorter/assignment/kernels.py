@@ -3,11 +3,14 @@
 Nothing here allocates, waits or asks the clock. One piece is decided in the order of the stages
 below, the first that matches ends it:
 
-1. Identity. The AIM prefix (']', letter, modifier) is stripped. A code is a waybill if a brand's
-   pattern accepts it or if it is pre-advised; pre-advice proves more than a pattern (facts of the
-   field: bare digits of several brands look alike), so its brand wins where the two contradict.
-   The same waybill twice is one; two different ones are a conflict, and the piece stays a conflict
-   on later laps. A lap that reads no waybill keeps the one an earlier lap read.
+1. Identity. The AIM prefix (']', letter, modifier) is stripped. A code is a waybill if it is
+   pre-advised, or if brands' patterns accept it; pre-advice proves more than a pattern (facts of
+   the field: bare digits of several brands look alike), so its brand wins where the two contradict.
+   Patterns that name no single brand, or a product code as well, leave a code ambiguous
+   (:mod:`sorter.assignment.classify`). Codes of other classes count for nothing beside a waybill;
+   alone they make a bag, or no waybill at all. The same waybill twice is one; two different ones
+   are a conflict, and the piece stays a conflict on later laps. A lap that reads no waybill keeps
+   the one an earlier lap read.
 2. Destination, service class: from pre-advice; else what an earlier lap knew; else unknown.
 3. Group: the zone of the longest known prefix, with the brand and class. A brand or class beyond
    the plan's is taken as unknown (0).
@@ -36,6 +39,8 @@ ROUTED = int(Disposition.ROUTED)
 NO_READ = int(Disposition.NO_READ)
 CONFLICT = int(Disposition.CONFLICT)
 NOT_A_WAYBILL = int(Disposition.NOT_A_WAYBILL)
+AMBIGUOUS = int(Disposition.AMBIGUOUS)
+BAG = int(Disposition.BAG)
 UNKNOWN_DESTINATION = int(Disposition.UNKNOWN_DESTINATION)
 NO_ROUTE = int(Disposition.NO_ROUTE)
 SCANNED = int(EventKind.SCANNED)
@@ -62,7 +67,7 @@ def changes_answer(finding: int, decided: int) -> bool:
     Anything else on a decided lap is a repetition.
     """
     if finding == ROUTED:
-        return decided in (NO_READ, NOT_A_WAYBILL)
+        return decided in (NO_READ, NOT_A_WAYBILL, AMBIGUOUS, BAG)
     return finding == CONFLICT and decided != CONFLICT
 
 

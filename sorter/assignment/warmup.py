@@ -16,8 +16,8 @@ def empty_plan() -> PlanArrays:
     return PlanArrays(
         scalars=np.zeros(4, np.int64),
         dfa_next=np.zeros((2, 256), np.uint16),
-        dfa_pattern=np.zeros(2, np.uint16),
-        pattern_brand=np.zeros(1, np.uint16),
+        dfa_accept=np.zeros(2, np.uint16),
+        accept_sets=np.zeros((1, 3, 3), np.int64),
         place_keys=np.zeros(2, np.int64),
         place_zone=np.zeros(2, np.int32),
         zone_group=np.zeros((1, 1, 1), np.uint16),

@@ -83,7 +83,7 @@ def _waybills(network: Network, brand_of: NDArray[np.int64], rng: np.random.Gene
     waybills = np.full(len(brand_of), "", dtype=object)
     for number, brand in enumerate(network.brands):
         mine = np.flatnonzero(brand_of == number)
-        following, pattern, _ = compile_codes((brand,))
+        following, accept, _ = compile_codes((brand,))
         texts = np.zeros((len(mine), CODE_BYTES), np.uint8)
         states = np.full(len(mine), DFA_START, np.int64)
         walking = np.ones(len(mine), bool)
@@ -91,7 +91,7 @@ def _waybills(network: Network, brand_of: NDArray[np.int64], rng: np.random.Gene
             for state in np.unique(states[walking]):
                 here = np.flatnonzero(walking & (states == state))
                 live = np.flatnonzero(following[state] != 0)
-                ends = pattern[state] != 0
+                ends = accept[state] != 0
                 if ends and (not len(live) or position):
                     stay = (
                         np.zeros(len(here), bool) if not len(live) else rng.random(len(here)) < 0.5

@@ -54,7 +54,7 @@ def compile_plan(
     keys, zones = build_places(places.codes, places.zones)
     numbers = group_numbers(plan)
     groups = list(plan.groups.values())
-    dfa_next, dfa_pattern, pattern_brand = compile_codes(network.brands)
+    dfa_next, dfa_accept, accept_sets = compile_codes(network.brands, codes=network.codes)
     sizes = [0, *(len(group.chutes) for group in groups)]
     dispositions = np.zeros(DISPOSITIONS_MAX, np.uint16)
     for disposition in Disposition:
@@ -63,8 +63,8 @@ def compile_plan(
     arrays = PlanArrays(
         scalars=np.array([version, plan.laps, reaction_ms * 1_000_000, 0], np.int64),
         dfa_next=dfa_next,
-        dfa_pattern=dfa_pattern,
-        pattern_brand=pattern_brand,
+        dfa_accept=dfa_accept,
+        accept_sets=accept_sets,
         place_keys=keys,
         place_zone=zones,
         zone_group=places.zone_group,

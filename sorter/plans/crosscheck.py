@@ -117,6 +117,8 @@ def _check_exceptions(plan: Plan, findings: Findings) -> None:
             targets.setdefault(route.group, route.prefix)
     for key in type(plan.exceptions).model_fields:
         name = getattr(plan.exceptions, key)
+        if name is None:
+            continue
         where = f"{plan.source}: exceptions.{key}"
         if name not in plan.groups:
             findings.problems.add(where, f"no group {name}; name one of this plan")

@@ -35,6 +35,9 @@ FROM_NETWORK = "network"
 GROUPS_MAX = CHUTE_NUMBER_MAX
 """Groups of one plan: each has a chute of its own."""
 
+UNCLEAR = (Disposition.AMBIGUOUS, Disposition.BAG)
+"""Exceptions that a plan need not name: they then go where codes that are no waybills go."""
+
 GroupName = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 Chute = Annotated[int, Field(strict=True, ge=1, le=CHUTE_NUMBER_MAX)]
 
@@ -61,12 +64,19 @@ class Exceptions(_Section):
     unknown_destination: GroupName
     no_route: GroupName
     lap_limit: GroupName
+    ambiguous: GroupName | None = None
+    """For manual coding; where it is left out, as ``not_a_waybill``."""
+    bag: GroupName | None = None
+    """For bags met alone; where it is left out, as ``not_a_waybill``."""
     default: GroupName
     """For every other disposition."""
 
     def of(self, disposition: Disposition) -> str:
         """Return the group for a disposition."""
-        return str(getattr(self, disposition.name.lower(), self.default))
+        name = getattr(self, disposition.name.lower(), None)
+        if name is None:
+            name = self.not_a_waybill if disposition in UNCLEAR else self.default
+        return str(name)
 
 
 class _PlanFile(_Section):

@@ -22,22 +22,43 @@ DESTINATIONS = [
 EXCEPTIONS = [
     Disposition.NO_READ, Disposition.CONFLICT, Disposition.NOT_A_WAYBILL,
     Disposition.UNKNOWN_DESTINATION, Disposition.NO_ROUTE, Disposition.LAP_LIMIT,
+    Disposition.AMBIGUOUS, Disposition.BAG,
 ]  # fmt: skip
 CLASSES = 2
 BRAND_SETS = [
     [],
     [["A[0-9]{3}", "A[0-9]{3}-[0-9]"], ["[0-9]{4}"]],
     [["[A-Z]{2}[0-9]{2}"], ["[0-9]{4}", r"\]{2}[0-9]"], ["X[0-9]{36}", "Y[0-9]{39}"]],
+    [["[0-9]{4}", "A[0-9]{3}"], ["1[0-9]{3}", "[A-Z0-9]{4}"], ["[0-9]{8}", "[0-9]{13}"]],
+    [["[A-Z]{2}[0-9]{9}CN"], ["[A-Z]{2}[0-9]{9}[A-Z]{2}", "[0-9]{13}"], ["[0-9]{8}"]],
 ]
+OTHERS = [
+    ("product", "[0-9]{8}"), ("product", "[0-9]{12,14}"), ("bag", "B-[0-9]"), ("bag", "[0-9]{8}"),
+    ("packaging", "P[0-9]"), ("packaging", "B-1"), ("packaging", "[0-9]{4}"),
+]  # fmt: skip
+CHECKED = {
+    "[A-Z]{2}[0-9]{9}CN": "s10", "[A-Z]{2}[0-9]{9}[A-Z]{2}": "s10", "[0-9]{12,14}": "gs1",
+    "[0-9]{8}": "gs1",
+}  # fmt: skip
 LONG_X = b"X" + b"7" * 36
 LONG_Y = b"Y" + b"7" * 39
 CHINESE = "连云港7".encode()
 LONG_CHINESE = "物".encode() * 13 + b"!"
 WAYBILLS = [
     b"A123", b"A124", b"A123-4", b"1234", b"AB12", b"]]1", LONG_X, LONG_Y, CHINESE, LONG_CHINESE,
-    b"\xff\xfe", b"1", b"]", b"]C", b"C1A123",
+    b"\xff\xfe", b"1", b"]", b"]C", b"C1A123", b"EA123456785CN", b"EA123456785DE", b"96385074",
+    b"6901234567892",
 ]  # fmt: skip
 NO_WAYBILLS = [b"", b"]C1", b"]C1]C1", b"HTTP://X", b"a123", b"A12", b"A1234", b"\0A123", b"6901"]
+NO_WAYBILLS += [
+    b"EA123456784CN",
+    b"96385075",
+    b"6901234567893",
+    b"036000291452",
+    b"B-1",
+    b"B-2",
+    b"P1",
+]
 
 
 def prefixed(code: bytes, prefix: bytes) -> bytes:
@@ -101,6 +122,7 @@ def chained(made: dict[int, naive.Group]) -> dict[int, naive.Group]:
 @st.composite
 def plans(draw: st.DrawFn, *, friendly: bool) -> naive.Plan:
     brands = draw(st.sampled_from(BRAND_SETS))
+    patterns = [pattern for brand in brands for pattern in brand]
     made = draw(groups(friendly=friendly))
     group = st.integers(int(friendly), len(made))
     keys = [(b, c) for b in range(len(brands) + 1) for c in range(CLASSES + 1)]
@@ -128,6 +150,9 @@ def plans(draw: st.DrawFn, *, friendly: bool) -> naive.Plan:
         classes=CLASSES,
         groups=made,
         exceptions={each: draw(group) for each in EXCEPTIONS},
+        others=draw(st.lists(st.sampled_from(OTHERS), unique=True)),
+        unproved=draw(st.sets(st.sampled_from(patterns))) if patterns else set(),
+        checks=CHECKED if draw(st.booleans()) else {},
     )
 
 

@@ -110,6 +110,32 @@ def test_compiled_groups(demo: Path, network: Network, chutes: Records) -> None:
     assert where[Disposition.INTERCEPTED] == where[Disposition.HOST_LATE] == "REJECT"
 
 
+def test_unclear_codes_go_where_the_plan_says(
+    plan_file: Path, network: Network, chutes: Records, change: Change
+) -> None:
+    """An older plan that does not name them keeps them with codes that are no waybills."""
+
+    def groups() -> list[str]:
+        arrays, metadata = compile_plan(load_plan(plan_file), network, chutes, 1, "LYG-HUB", 20)
+        unclear = (Disposition.AMBIGUOUS, Disposition.BAG)
+        return [metadata["groups"][arrays.disposition_group[each]] for each in unclear]
+
+    assert groups() == ["CONFLICT", "CONFLICT"]
+    change('default = "REJECT"', 'default = "REJECT"\nambiguous = "UNKNOWN"')
+    assert groups() == ["UNKNOWN", "CONFLICT"]
+    change('default = "REJECT"', 'default = "REJECT"\nbag = "NO-READ"')
+    assert groups() == ["UNKNOWN", "NO-READ"]
+
+
+def test_unclear_codes_have_groups_of_exceptions(
+    change: Change, problems_of: Callable[[], list[str]]
+) -> None:
+    change('default = "REJECT"', 'default = "REJECT"\nambiguous = "OUT-NATION"\nbag = "BAGS"')
+    ambiguous, bag = problems_of()
+    assert ambiguous.startswith("exceptions.ambiguous: OUT-NATION takes sorted pieces too")
+    assert bag == "exceptions.bag: no group BAGS; name one of this plan"
+
+
 def test_no_exception_leaves_through_an_outbound_chute(
     demo: Path, network: Network, chutes: Records
 ) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from routing_tables.errors import TableError
+from routing_tables.companies import Company, load_companies
+from routing_tables.errors import Problems, TableError
 from routing_tables.load import load_network
 from routing_tables.schema import Network, lianyungang
 
@@ -12,6 +13,15 @@ from routing_tables.schema import Network, lianyungang
 @pytest.fixture(scope="session")
 def network() -> Network:
     return load_network(lianyungang())
+
+
+@pytest.fixture(scope="session")
+def library() -> dict[str, Company]:
+    """The companies that ship."""
+    problems = Problems()
+    known = load_companies(problems)
+    problems.raise_any()
+    return known
 
 
 @pytest.fixture

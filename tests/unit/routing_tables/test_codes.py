@@ -12,11 +12,40 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from plc_adapters.contract import CODE_BYTES
-from routing_tables.codes import DEAD, START, STATES_MAX, CodeArrays, compile_codes
+from routing_tables.codes import (
+    CERTAIN,
+    CLASSES,
+    DEAD,
+    POSSIBLE,
+    START,
+    STATES_MAX,
+    CodeArrays,
+    compile_codes,
+)
 from routing_tables.errors import TableError
-from routing_tables.schema import BRANDS_MAX, CLASSES_MAX, WAYBILL_BYTES_MAX, Brand, Network
+from routing_tables.schema import (
+    BRANDS_MAX,
+    CLASSES_MAX,
+    WAYBILL_BYTES_MAX,
+    Brand,
+    Check,
+    CodeClass,
+    CodePattern,
+    Format,
+    Network,
+)
 from sorter import ports
-from sorter.assignment.arrays import DFA_DEAD, DFA_START
+from sorter.assignment.arrays import (
+    ACCEPT_CERTAIN,
+    ACCEPT_CLASSES,
+    ACCEPT_POSSIBLE,
+    CHECK_GS1,
+    CHECK_NONE,
+    CHECK_S10,
+    CLASS_BAG,
+    DFA_DEAD,
+    DFA_START,
+)
 
 
 def brand(code: str, *patterns: str) -> Brand:
@@ -27,17 +56,26 @@ def match(arrays: CodeArrays, code: bytes) -> int:
     state = START
     for byte in code:
         state = int(arrays.dfa_next[state, byte])
-    return int(arrays.dfa_pattern[state])
+    return int(arrays.dfa_accept[state])
 
 
-def problem_of(*brands: Brand) -> str:
+def brands_of(arrays: CodeArrays, code: bytes, kind: int = POSSIBLE) -> set[int]:
+    """The brands of a code's accept set, without check digits."""
+    bits = int(arrays.accept_sets[match(arrays, code), Check.NONE, kind])
+    return {number for number in range(1, BRANDS_MAX + 1) if bits >> (number - 1) & 1}
+
+
+def problem_of(*brands: Brand, others: tuple[CodePattern, ...] = ()) -> str:
     with pytest.raises(TableError) as caught:
-        compile_codes(brands)
+        compile_codes(brands, codes=others)
     return "\n".join(caught.value.problems)
 
 
 def test_limits_agree_with_the_service() -> None:
     assert (DEAD, START) == (DFA_DEAD, DFA_START)
+    assert (CERTAIN, POSSIBLE, CLASSES) == (ACCEPT_CERTAIN, ACCEPT_POSSIBLE, ACCEPT_CLASSES)
+    assert [int(check) for check in Check] == [CHECK_NONE, CHECK_S10, CHECK_GS1]
+    assert int(CodeClass.BAG) == CLASS_BAG
     assert WAYBILL_BYTES_MAX == CODE_BYTES
     assert (BRANDS_MAX, CLASSES_MAX) == (ports.BRANDS_MAX, ports.CLASSES_MAX)
 
@@ -61,27 +99,53 @@ texts = st.lists(st.text("AB1-.Z", max_size=9), min_size=1, max_size=30)
 @given(st.lists(expressions, min_size=1, max_size=3), texts)
 def test_automaton_agrees_with_python(patterns: list[str], codes: list[str]) -> None:
     assume(not any(re.fullmatch(pattern, "") for pattern in patterns))
-    arrays = compile_codes((brand("A", *patterns),))
+    arrays = compile_codes([brand(f"B{n}", pattern) for n, pattern in enumerate(patterns)])
     for code in codes:
-        matching = [n for n, p in enumerate(patterns, 1) if re.fullmatch(p, code)]
-        assert match(arrays, code.encode()) == min(matching, default=0)
+        matching = {n for n, p in enumerate(patterns, 1) if re.fullmatch(p, code)}
+        assert brands_of(arrays, code.encode()) == matching
+        assert bool(match(arrays, code.encode())) == bool(matching)
 
 
-@settings(max_examples=100, deadline=None)
-@given(expressions, expressions)
-def test_overlaps_are_found_and_shown(left: str, right: str) -> None:
-    assume(not re.fullmatch(left, "") and not re.fullmatch(right, ""))
-    common = greenery.parse(left).to_fsm() & greenery.parse(right).to_fsm()
-    printable = greenery.parse("[!-~]*").to_fsm()
-    if (common & printable).empty():
-        compile_codes((brand("A", left), brand("B", right)))
-    else:
-        told = re.search(
-            "both match '(.*)'; no code", problem_of(brand("A", left), brand("B", right))
-        )
-        assert told is not None
-        assert re.fullmatch(left, told[1])
-        assert re.fullmatch(right, told[1])
+@settings(max_examples=200, deadline=None)
+@given(expressions)
+def test_a_pattern_proves_its_brand_if_each_code_has_a_letter(pattern: str) -> None:
+    assume(not re.fullmatch(pattern, ""))
+    arrays = compile_codes((brand("A", pattern),))
+    bare = greenery.parse(pattern).to_fsm() & greenery.parse("[!-@\\[-`{-~]*").to_fsm()
+    proved = {bool(row[Check.NONE, CERTAIN]) for row in arrays.accept_sets[1:]}
+    assert proved == {bare.empty()}
+
+
+def test_what_a_code_may_be_stands_in_its_set() -> None:
+    brands = (
+        Brand("A", "", "", synthetic=True, waybills=("[0-9]{13}", "A[0-9]{12}")),
+        Brand(
+            "B", "", "", synthetic=True, waybills=("[0-9]{13}",),
+            formats=(Format("[A-Z][0-9]{12}", certain=False, check=Check.S10),),
+        ),
+    )  # fmt: skip
+    others = (
+        CodePattern(CodeClass.PRODUCT, "69[0-9]{11}", Check.GS1),
+        CodePattern(CodeClass.BAG, "A[0-9]{12}"),
+    )
+    arrays = compile_codes(brands, codes=others)
+    rows = {
+        code: arrays.accept_sets[match(arrays, code)].tolist()
+        for code in (b"6901234567892", b"1234567890123", b"A123456789012", b"Z123456789012", b"A")
+    }
+    assert rows == {
+        b"6901234567892": [[0, 3, 0], [0, 0, 0], [0, 0, CodeClass.PRODUCT]],
+        b"1234567890123": [[0, 3, 0], [0, 0, 0], [0, 0, 0]],
+        b"A123456789012": [[1, 1, CodeClass.BAG], [0, 2, 0], [0, 0, 0]],
+        b"Z123456789012": [[0, 0, 0], [0, 2, 0], [0, 0, 0]],
+        b"A": [[0, 0, 0], [0, 0, 0], [0, 0, 0]],
+    }
+
+
+def test_all_brands_of_a_network_fit_a_set() -> None:
+    arrays = compile_codes([brand(f"B{n}", "X") for n in range(BRANDS_MAX)])
+    assert brands_of(arrays, b"X") == set(range(1, BRANDS_MAX + 1))
+    assert brands_of(arrays, b"X", CERTAIN) == set(range(1, BRANDS_MAX + 1))
 
 
 def test_shipped_patterns_agree_with_greenery(network: Network) -> None:
@@ -103,8 +167,7 @@ def test_shipped_patterns_agree_with_greenery(network: Network) -> None:
             if code:
                 del code[int(rng.integers(0, len(code)))]
         expected = {number for number, fsm in fsms if fsm.accepts(code.decode())}
-        pattern = match(arrays, bytes(code))
-        assert {int(arrays.pattern_brand[pattern])} - {0} == expected
+        assert brands_of(arrays, bytes(code), CERTAIN) == expected
         accepted += bool(expected)
     assert accepted > 200
 
@@ -172,10 +235,14 @@ def test_nested_repetitions_of_nothing_end() -> None:
 
 
 def test_every_bad_pattern_is_told_with_its_place() -> None:
-    told = problem_of(brand("A", "A", "B{"), brand("B", "C*", "A"))
+    told = problem_of(
+        brand("A", "A", "B{"),
+        brand("B", "C*"),
+        others=(CodePattern(CodeClass.BAG, "D"), CodePattern(CodeClass.BAG, "E{41}")),
+    )
     assert "brands.A.waybills[2]: 'B{'" in told
     assert "brands.B.waybills[1]: 'C*'" in told
-    assert "brands.B.waybills[2]: 'A' and brands.A.waybills[1] 'A' both match 'A'" in told
+    assert "codes[2].pattern: 'E{41}'" in told
 
 
 @settings(max_examples=500, deadline=None)

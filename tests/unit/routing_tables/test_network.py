@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from routing_tables.codes import compile_codes
+from routing_tables.codes import POSSIBLE, compile_codes
+from routing_tables.companies import Company
 from routing_tables.errors import PROBLEMS_MAX, Problems, TableError
 from routing_tables.files import read_csv
 from routing_tables.load import load_network
-from routing_tables.schema import Brand, Network, lianyungang
+from routing_tables.schema import Brand, Check, Format, Network, lianyungang
 
 ProblemsOf = Callable[[], list[str]]
 
@@ -38,17 +39,16 @@ def test_lianyungang_is_whole(network: Network) -> None:
     assert network.class_numbers()["same_hour"] == 1
 
 
-def test_brands_are_labelled_and_unlike_real_ones(network: Network) -> None:
+def test_brands_are_labelled_and_unlike_real_ones(
+    network: Network, library: dict[str, Company]
+) -> None:
     assert all(
         b.synthetic and "synthetic" in b.name and "虚构" in b.name_zh for b in network.brands
     )
-    real = (
-        r"SF\d{12,15}", r"\d{12,15}", r"YT\d{13}", r"YT\d{16}", r"YD\d{13}", r"JT\d{13}",
-        r"JD[A-Z]{0,2}\d{11,13}(-\d+-\d+-?)?", r"DPK\d{12}(-\d+)*", r"[A-Z]{2}\d{9}[A-Z]{2}",
-        r"LP\d{14}",
-    )  # fmt: skip
-    others = Brand("REAL", "real", "", synthetic=False, waybills=real)
-    assert len(compile_codes((*network.brands, others)).pattern_brand) == 1 + 4 + len(real)
+    real = tuple(Format(f.pattern, certain=True) for c in library.values() for f in c.formats)
+    others = Brand("REAL", "real", "", synthetic=False, waybills=(), formats=real)
+    sets = compile_codes((*network.brands, others)).accept_sets[1:, Check.NONE, POSSIBLE]
+    assert sorted(sets.tolist()) == [0b1, 0b10, 0b100, 0b1000]
 
 
 @pytest.mark.parametrize("encode", [
@@ -183,7 +183,11 @@ def test_broken_tables(folder: Path, problems_of: ProblemsOf, content: bytes, pr
     ('"same_day"', '"same_hour"', "service_classes: 'same_hour' is there 2 times"),
     ('name = "lian', "name = lian", "not valid TOML: "),
     ("LXE[0-9]{10}'", "LXE[0-9]{10'", "brands.LANXI.waybills[1]: 'LXE[0-9]{10': no regular"),
-    ("'Y[0-9]{3}L", "'LXE[0-9]{3}[0-9]{7}', 'Y[0-9]{3}L", "both match 'LXE0000000000'"),
+    ("waybills = ['Y[0-9]{3}L[0-9]{9}']", "formats = 'FS'", "brands.YUNLU.formats: no company 'FS"),
+    ("waybills = ['Y[0-9]{3}L[0-9]{9}']", "", "brands.YUNLU: neither waybills nor formats"),
+    ("LYG-B[0-9]{8}", "LYG-B[0-9]{41}", "codes[2].pattern: 'LYG-B[0-9]{41}': repeats"),
+    ('check = "gs1"', 'check = "gs2"', "codes.0.check: "),
+    ('class = "bag"', 'class = "waybill"', "codes.1.class: "),
     ("[[brands]]", "[[brand]]", "brand: unknown key"),
 ])  # fmt: skip
 def test_broken_network_file(
