@@ -91,6 +91,8 @@ def has_gs1_check(code: NDArray[np.uint8], length: int) -> bool:
 def accepted(code: NDArray[np.uint8], length: int, plan: PlanArrays) -> tuple[int, int, int]:
     """Return bits of the brands a code proves, of those it may belong to, of its other classes."""
     number = match_code(code, length, plan)
+    if number == 0:
+        return 0, 0, 0
     sets = plan.accept_sets
     certain = int(sets[number, CHECK_NONE, ACCEPT_CERTAIN])
     possible = int(sets[number, CHECK_NONE, ACCEPT_POSSIBLE])

@@ -78,17 +78,19 @@ def identify(
         kind, is_waybill, brand, slot = NOT_A_WAYBILL, False, 0, -1
         if not (status & CODE_CUT and end == CODE_BYTES):
             slot = find_waybill(code, length, pre.length, pre.waybill)
-            kind, is_waybill, brand = classify(code, length, slot, plan)
-        if found_length != 0:
-            first = codes[found][found_start:]
-            if is_waybill and (length != found_length or not same_bytes(first, code, length)):
-                return CONFLICT, 0, 0, 0, 0, -1
-        elif is_waybill:
+            if slot >= 0 and pre.brand[slot] != 0:
+                # Pre-advice says all that patterns could: they are not asked.
+                kind, is_waybill, brand = ROUTED, True, int(np.int64(pre.brand[slot]))
+            else:
+                kind, is_waybill, brand = classify(code, length, slot, plan)
+        if is_waybill and found_length == 0:
             finding, found, found_start, found_length = kind, j, start, length
             found_brand, found_slot = brand, slot
-            if slot >= 0 and pre.brand[slot] != 0:
-                found_brand = int(pre.brand[slot])
-        elif tells_more(kind, finding):
+        elif is_waybill:
+            first = codes[found][found_start:]
+            if length != found_length or not same_bytes(first, code, length):
+                return CONFLICT, 0, 0, 0, 0, -1
+        elif found_length == 0 and tells_more(kind, finding):
             finding = kind
     return finding, found, found_start, found_length, found_brand, found_slot
 
