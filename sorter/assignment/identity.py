@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from plc_adapters.contract import CODE_BYTES, CODES_MAX, Disposition, ScanStatus
 from sorter.assignment.arrays import DFA_DEAD, DFA_START, PlanArrays, PreAdviceArrays
 from sorter.assignment.compiled import compiled
-from sorter.assignment.tables import find_waybill, same_bytes
+from sorter.assignment.tables import find_advice, same_bytes
 
 ROUTED = int(Disposition.ROUTED)
 NO_READ = int(Disposition.NO_READ)
@@ -52,8 +52,9 @@ def match_code(code: NDArray[np.uint8], length: int, plan: PlanArrays) -> int:
 
 @compiled
 def identify(
-    codes: NDArray[np.uint8], count: int, status: int, plan: PlanArrays, pre: PreAdviceArrays
-) -> tuple[int, int, int, int, int, int]:
+    codes: NDArray[np.uint8], count: int, status: int, plan: PlanArrays, pre: PreAdviceArrays,
+    today: int,
+) -> tuple[int, int, int, int, int, int]:  # fmt: skip
     """Tell the waybill among the codes of one scan.
 
     A code that fills all its bytes in a scan with ``CODE_CUT`` may be the head of a longer one and
@@ -77,7 +78,7 @@ def identify(
         if status & CODE_CUT and end == CODE_BYTES:
             continue
         pattern = match_code(code, length, plan)
-        slot = find_waybill(code, length, pre.length, pre.waybill)
+        slot = find_advice(code, length, pre, today)
         if pattern == 0 and slot < 0:
             continue
         if finding == ROUTED:
@@ -105,18 +106,20 @@ def write_identity(decision: np.void, waybill: NDArray[np.uint8], length: int) -
 
 @compiled
 def settle_identity(
-    event: np.void, piece: np.void, plan: PlanArrays, pre: PreAdviceArrays, decision: np.void
-) -> int:
+    event: np.void, piece: np.void, plan: PlanArrays, pre: PreAdviceArrays, today: int,
+    decision: np.void,
+) -> tuple[int, int]:  # fmt: skip
     """Tell which waybill the piece carries by this scan and by what earlier laps read.
 
     Writes waybill, brand, service class and destination of the decision.
 
     Returns:
-        ROUTED for one waybill, else NO_READ, CONFLICT or NOT_A_WAYBILL.
+        ROUTED for one waybill, else NO_READ, CONFLICT or NOT_A_WAYBILL; and the waybill's slot in
+        the pre-advice, −1 where it has none or there is no waybill.
     """
     codes = event["codes"]
     finding, number, start, length, brand, slot = identify(
-        codes, int(event["code_count"]), int(event["status"]), plan, pre
+        codes, int(event["code_count"]), int(event["status"]), plan, pre, today
     )
     waybill = codes[number][start:]
     known = int(np.int64(piece["waybill_length"]))
@@ -130,12 +133,12 @@ def settle_identity(
         finding = CONFLICT
     elif is_known and finding != ROUTED:
         finding, waybill, length, brand = ROUTED, known_waybill, known, int(piece["brand"])
-        slot = find_waybill(waybill, length, pre.length, pre.waybill)
+        slot = find_advice(waybill, length, pre, today)
         if slot >= 0 and pre.brand[slot] != 0:
             brand = int(pre.brand[slot])
     service_class, destination = 0, 0
     if finding != ROUTED:
-        length, brand = 0, 0
+        length, brand, slot = 0, 0, -1
     elif slot >= 0:
         service_class = int(pre.service_class[slot])
         destination = int(pre.destination[slot])
@@ -147,4 +150,4 @@ def settle_identity(
     decision["brand"] = brand
     decision["service_class"] = service_class
     decision["destination"] = destination
-    return finding
+    return finding, slot

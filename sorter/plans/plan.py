@@ -12,17 +12,25 @@
 
     [exceptions]                # a group for each; default for every other disposition
     no_read = "NO-READ"
+    intercepted = "HELD"        # and the other holds; each may be left out
     ...
+
+    [limits]                    # a piece beyond one is held; 0 or left out is no limit
+    weight_g = 30000
+    length_mm = 1200
+    width_mm = 800
+    height_mm = 800
+    unknown_is_held = false     # whether a limited measure that is not known holds the piece
 
 A chute belongs to one group only, so that what lies in it is known by its number. Chutes are shared
 by sharing a group: several routes, exceptions and overflows may name the same one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from plc_adapters.contract import CHUTE_NUMBER_MAX, LAPS_MAX, Disposition
 from routing_tables.errors import Problems
@@ -34,6 +42,11 @@ FROM_NETWORK = "network"
 """Value of ``routes``: they derive from the centre's place in the network."""
 GROUPS_MAX = CHUTE_NUMBER_MAX
 """Groups of one plan: each has a chute of its own."""
+
+WEIGHT_MAX_G = 10_000_000
+"""Highest limit of weight: ten tonnes."""
+SIZE_MAX_MM = 32_767
+"""Highest limit of a length; the PLC reports no longer one."""
 
 GroupName = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 Chute = Annotated[int, Field(strict=True, ge=1, le=CHUTE_NUMBER_MAX)]
@@ -53,7 +66,10 @@ class Group(_Section):
 
 
 class Exceptions(_Section):
-    """The group for each piece that is not sorted by its destination."""
+    """The group for each piece that is not sorted by its destination.
+
+    A hold that is left out goes to the default group.
+    """
 
     no_read: GroupName
     conflict: GroupName
@@ -63,10 +79,39 @@ class Exceptions(_Section):
     lap_limit: GroupName
     default: GroupName
     """For every other disposition."""
+    intercepted: GroupName | None = None
+    security_not_cleared: GroupName | None = None
+    customs_not_released: GroupName | None = None
+    cold_chain_broken: GroupName | None = None
+    damaged: GroupName | None = None
+    overweight: GroupName | None = None
+    oversize: GroupName | None = None
 
     def of(self, disposition: Disposition) -> str:
         """Return the group for a disposition."""
-        return str(getattr(self, disposition.name.lower(), self.default))
+        return str(getattr(self, disposition.name.lower(), None) or self.default)
+
+
+class Limits(_Section):
+    """The heaviest and the largest piece that may be sorted; 0 is no limit.
+
+    Each length is compared as it was measured, whichever way the piece lies.
+    """
+
+    weight_g: int = Field(default=0, strict=True, ge=0, le=WEIGHT_MAX_G)
+    length_mm: int = Field(default=0, strict=True, ge=0, le=SIZE_MAX_MM)
+    width_mm: int = Field(default=0, strict=True, ge=0, le=SIZE_MAX_MM)
+    height_mm: int = Field(default=0, strict=True, ge=0, le=SIZE_MAX_MM)
+    unknown_is_held: bool = Field(default=False, strict=True)
+    """Whether a limited measure that is not known holds the piece, as if it were exceeded."""
+
+    @model_validator(mode="after")
+    def _unknown_needs_a_limit(self) -> Self:
+        if self.unknown_is_held and not (
+            self.weight_g or self.length_mm or self.width_mm or self.height_mm
+        ):
+            raise ValueError("unknown_is_held holds nothing without a limit; give one beside it")
+        return self
 
 
 class _PlanFile(_Section):
@@ -76,6 +121,7 @@ class _PlanFile(_Section):
     laps: int = Field(strict=True, ge=1, le=LAPS_MAX)
     groups: dict[GroupName, Group] = Field(min_length=1, max_length=GROUPS_MAX)
     exceptions: Exceptions
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +137,7 @@ class Plan:
     laps: int
     groups: dict[str, Group]
     exceptions: Exceptions
+    limits: Limits = field(default_factory=Limits)
 
 
 def load_plan(path: Path) -> Plan:
@@ -111,4 +158,5 @@ def load_plan(path: Path) -> Plan:
         laps=file.laps,
         groups=file.groups,
         exceptions=file.exceptions,
+        limits=file.limits,
     )
