@@ -192,8 +192,8 @@ def test_lines_are_whole_wherever_a_block_ends(
     first = 2 if ending == "csv" else 1
     assert problems[0].startswith(f"{path}:{first + 30}: longer than {LINE_BYTES_MAX} bytes")
     assert problems[1].startswith(f"{path}:{first + 40}: brand: ")
-    for column, same in zip(table, expected[0], strict=True):
-        assert np.array_equal(column, same)
+    for name in PreAdviceArrays._fields:
+        assert np.array_equal(getattr(table, name), getattr(expected[0], name))
 
 
 def test_the_longest_line_that_may_be(tmp_path: Path, network: Network) -> None:
@@ -240,8 +240,8 @@ def test_the_reader_of_plain_lines_says_what_the_reader_of_any_line_says(
         given_values = line.removesuffix(b"\r").decode("ascii").split(",")
         one = blank_pre_advice(1)
         words.enter([given_values[place] for place in order], one, 0)
-        for column, expected in zip(rows, one, strict=True):
-            assert np.array_equal(column[k], expected[0])
+        for name in PreAdviceArrays._fields:
+            assert np.array_equal(getattr(rows, name)[k], getattr(one, name)[0])
 
 
 def test_every_good_line_without_quotes_or_blanks_is_plain(network: Network) -> None:
