@@ -15,7 +15,7 @@ reported. If that line is bad, the waybill loads not at all, as far as it can be
 read may be a hold, and a piece that is not advised goes to an exception chute.
 
 Plain lines are read a block at a time, all others one by one. Beside the table (120 to 240 bytes a
-waybill, 17 to 34 more while it is made; sized by the lines of the file, at most for PRE_ADVICE_MAX)
+waybill, 16 to 32 more while it is made; sized by the lines of the file, at most for PRE_ADVICE_MAX)
 a load holds one block of the file and its columns, some 100 MB.
 """
 
@@ -225,9 +225,12 @@ class _Load:
                     self._bad.append(f"{self._path}:{line + k}: {problem}")
         gone = self._table.add(rows, np.arange(line, line + len(filled)))
         if gone < len(filled):
+            is_full = self._table.waybills >= PRE_ADVICE_MAX
             raise ConfigError(
-                f"{self._path}:{line + gone}: more than {self._table.waybills} waybills; "
+                f"{self._path}:{line + gone}: more than {PRE_ADVICE_MAX} waybills; "
                 "leave out those delivered already"
+                if is_full
+                else f"{self._path}: grew while it was read; load it once it is whole"
             )
 
     def _problems(self) -> list[str]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from routing_tables.schema import Network
 from sorter.assignment.arrays import PreAdviceArrays, blank_pre_advice
 from sorter.assignment.tables import find_advice
+from sorter.demo.manifest import SHARE_INTERCEPTED, write_manifest
 from sorter.errors import ConfigError
 from sorter.plans import pre_advice
 from sorter.plans.advice_lines import LINE_BYTES_MAX, read_plain
@@ -202,6 +203,27 @@ def test_the_longest_line_that_may_be(tmp_path: Path, network: Network) -> None:
     path.write_bytes((HEADER + line).encode() + b"\r\n" + line.encode() + b" \r\n")
     _, problems = load_pre_advice(path, network)
     assert problems == [f"{path}:3: longer than {LINE_BYTES_MAX} bytes; mend the line"]
+
+
+def test_a_file_that_grows_while_it_is_read(
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "ndjson", [])
+    line = b'{"waybill": "W%d"}\n'
+    readings = iter([[line % 1], [line % n for n in range(1, 9)]])
+    monkeypatch.setattr(pre_advice, "_blocks", lambda _: next(readings))
+    with pytest.raises(ConfigError, match="grew while it was read"):
+        load_pre_advice(path, network)
+
+
+def test_the_demo_has_pieces_that_are_called_back(tmp_path: Path, network: Network) -> None:
+    manifest = write_manifest(tmp_path, network, seed=1, pieces=5000)
+    table, problems = load_pre_advice(manifest.pre_advice, network)
+    assert problems == []
+    held = int(np.count_nonzero(table.holds))
+    assert set(table.holds.tolist()) == {0, int(HoldKind.INTERCEPTED)}
+    assert abs(held - 5000 * SHARE_INTERCEPTED) < 7
+    assert np.count_nonzero(table.length) > 4900
 
 
 VALUES = [
