@@ -37,8 +37,7 @@ class Service:
 
     name = "decision"
 
-    def __init__(self, inputs: Inputs, name: str = name) -> None:
-        self.name = name
+    def __init__(self, inputs: Inputs) -> None:
         self.decisions = np.zeros(0, DECISION)
         """What the scans have to end in, each time, once it is proven."""
         self.events = scan_events(inputs.scans, LINE, BOOT, 1)
