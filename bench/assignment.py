@@ -32,6 +32,8 @@ from sorter.ports import BATCH_MAX, DECISION
 
 SCANS = 64 * BATCH_MAX
 ADVISED, ADVISED_SMALL = 1_000_000, 100_000
+ADVISED_FEW = 10_000
+"""A pre-advice so small that the caches hold it: what growth is measured from."""
 REPETITIONS, REPETITIONS_SMALL = 20, 2
 """Of all batches: 1,280 samples, so that the 99.9th percentile is not the maximum."""
 SINGLES, SINGLES_SMALL = 16_384, 2_048
@@ -53,17 +55,22 @@ def run(*, small: bool = False) -> Report:
     questions, answers = questions_of(inputs, [decision_of(record) for record in decisions])
     rules = Rules(questions, inputs.plan)
     _prove_rules(rules, answers)
+    inputs_few = make_inputs(ADVISED_FEW, SCANS)
+    few = Service(inputs_few)
+    _prove(inputs_few, few)
     contenders: list[Contender] = [Probe(service), service, Plain(inputs), rules]
     gc.collect()
     gc.freeze()  # The tables of the plain one are a million objects: no contender shall pay.
     try:
         repetitions = REPETITIONS_SMALL if small else REPETITIONS
-        batched = _measure(contenders, decisions, BATCH_MAX, repetitions)
-        single = _measure(contenders, decisions[: SINGLES_SMALL if small else SINGLES], 1, 1)
+        batched = _measure(contenders, SCANS, BATCH_MAX, repetitions)
+        growth = _measure([few, service], SCANS, BATCH_MAX, repetitions)
+        single = _measure(contenders, SINGLES_SMALL if small else SINGLES, 1, 1)
     finally:
         gc.unfreeze()
     figures = [
         *_figures(contenders, batched, f"batches of {BATCH_MAX}"),
+        *_growth(growth, len(inputs.pre_advice)),
         *_figures(contenders, single, "one at a time"),
     ]
     return Report("assignment", figures, _hash(decisions), machine())
@@ -82,6 +89,7 @@ def _prove(inputs: Inputs, service: Service) -> Records:
         for record, expected in zip(made, plain.decide(start, start + BATCH_MAX), strict=True):
             if decision_of(record) != expected:
                 raise RuntimeError(f"decided {decision_of(record)}; the oracle says {expected}")
+    service.decisions = decisions
     return decisions
 
 
@@ -94,13 +102,10 @@ def _prove_rules(rules: Rules, answers: list[dict[str, object]]) -> None:
 
 
 def _measure(
-    contenders: Sequence[Contender], decisions: Records, batch: int, repetitions: int
+    contenders: Sequence[Contender], scans: int, batch: int, repetitions: int
 ) -> NDArray[np.float64]:
-    """Return nanoseconds per scan, float64[contenders, samples], all contenders batch by batch.
-
-    ``decisions`` are those that the scans have to end in, each time.
-    """
-    starts = range(0, len(decisions), batch)
+    """Return nanoseconds per scan, float64[contenders, samples], all contenders batch by batch."""
+    starts = range(0, scans, batch)
     there = range(len(contenders))
     taken = np.zeros((len(contenders), repetitions, len(starts)))
     for repetition in range(-1, repetitions):
@@ -115,15 +120,15 @@ def _measure(
                 contenders[number].decide(start, start + batch)
                 taken[number, max(repetition, 0), k] = (perf_counter_ns() - began) / batch
         if repetition >= 0:
-            _check_repetition(contenders, decisions)
+            _check_repetition(contenders, scans)
     return taken.reshape(len(contenders), -1)
 
 
-def _check_repetition(contenders: Sequence[Contender], decisions: Records) -> None:
+def _check_repetition(contenders: Sequence[Contender], scans: int) -> None:
     """Check that the pieces of the service hold what was decided the first time."""
     for contender in contenders:
         if isinstance(contender, Service):
-            pieces = contender.pieces[: len(decisions)]
+            pieces, decisions = contender.pieces[:scans], contender.decisions[:scans]
             for field in ("disposition", "group", "chutes", "waybill"):
                 if not np.array_equal(pieces[field], decisions[field]):
                     raise RuntimeError(f"{field}: a repetition decided something else")
@@ -140,6 +145,15 @@ def _figures(contenders: Sequence[Contender], taken: NDArray[np.float64], how: s
         against(each, made[references[name]]) if name in references else each
         for name, each in made.items()
     ]
+
+
+def _growth(taken: NDArray[np.float64], advised: int) -> list[Figure]:
+    """Return the decision over few waybills, and over many against it, in batches.
+
+    The two take turns with each other alone: nobody has touched the tables for either of them.
+    """
+    few = figure(f"decision, {ADVISED_FEW:,} waybills", "ns", taken[0])
+    return [few, against(figure(f"decision, {advised:,} waybills", "ns", taken[1]), few)]
 
 
 def _hash(decisions: Records) -> str:

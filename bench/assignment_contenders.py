@@ -16,7 +16,7 @@ from sorter.assignment.compiled import compiled
 from sorter.assignment.decider import Decider
 from sorter.assignment.identity import code_end, code_start
 from sorter.assignment.tables import find_place, find_waybill
-from sorter.ports import PIECE
+from sorter.ports import DECISION, PIECE
 
 LINE, BOOT = 1, 1
 
@@ -39,6 +39,8 @@ class Service:
     name = "decision"
 
     def __init__(self, inputs: Inputs) -> None:
+        self.decisions = np.zeros(0, DECISION)
+        """What the scans have to end in, each time, once it is proven."""
         self.events = scan_events(inputs.scans, LINE, BOOT, 1)
         self.decider = Decider(plan_arrays(inputs.plan), pre_advice_arrays(inputs.pre_advice))
         self.pieces = np.zeros(len(self.events), PIECE)
@@ -173,7 +175,7 @@ def _decision_model(plan: naive.Plan) -> dict[str, Any]:
     rows += [("ROUTED", str(zone), "", "ROUTED", plan.routes[zone][0, 0]) for zone in range(ZONES)]
     rows.append(("ROUTED", "", "", "NO_ROUTE", plan.exceptions[Disposition.NO_ROUTE]))
     for each in (Disposition.NO_READ, Disposition.CONFLICT, Disposition.NOT_A_WAYBILL,
-                 Disposition.UNKNOWN_DESTINATION):  # fmt: skip
+                 Disposition.UNKNOWN_DESTINATION, Disposition.INTERCEPTED):  # fmt: skip
         rows.append((each.name, "", "", each.name, plan.exceptions.get(each, NO_READS)))
     table = {
         "hitPolicy": "first",

@@ -26,6 +26,7 @@ BRANDS = [
 ]  # fmt: skip
 CHUTE_CAPACITY = 100_000
 """More than there are scans: which group has room is not what is measured."""
+INTERCEPTED, NO_HOLDS = frozenset([Disposition.INTERCEPTED]), frozenset[Disposition]()
 SEED = 7
 STEP = 2_654_435_761
 """Odd and no multiple of 5: steps through all numbers of up to nine digits before it repeats."""
@@ -107,7 +108,9 @@ def _plan(places: dict[str, int]) -> naive.Plan:
             Disposition.UNKNOWN_DESTINATION: REJECTS,
             Disposition.NO_ROUTE: REJECTS,
             Disposition.LAP_LIMIT: REJECTS,
+            Disposition.INTERCEPTED: CONFLICTS,
         },
+        limits=naive.Limits(30_000, (1200, 800, 800)),
     )
 
 
@@ -122,13 +125,17 @@ def _waybill(number: int) -> bytes:
 
 
 def _advice(number: int, villages: list[int]) -> naive.Advice:
-    """Return brand, class and a village; of a hundred, one is unknown and one a mere province."""
+    """Return brand, class and a village; of a hundred, one is unknown and one a mere province.
+
+    One of five hundred is intercepted.
+    """
     place = villages[number * STEP % len(villages)]
     if number % 100 == 0:
         place = 0
     elif number % 100 == 1:
         place //= 10**10
-    return naive.Advice(number % 3 + 1, number % CLASSES + 1, place)
+    holds = INTERCEPTED if number % 500 == 2 else NO_HOLDS
+    return naive.Advice(number % 3 + 1, number % CLASSES + 1, place, holds)
 
 
 def _scans(count: int, advised: int) -> list[naive.Scan]:

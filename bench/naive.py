@@ -8,7 +8,8 @@ in place of insertion. It is written to be read beside the rules at the head of
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
 from plc_adapters.contract import (
@@ -31,6 +32,16 @@ UNREAD = (
     Disposition.NO_READ, Disposition.NOT_A_WAYBILL, Disposition.AMBIGUOUS, Disposition.BAG,
 )  # fmt: skip
 """What was decided without a waybill, so that one read later on the lap replaces it."""
+HOLDS = (
+    Disposition.INTERCEPTED,
+    Disposition.SECURITY_NOT_CLEARED,
+    Disposition.CUSTOMS_NOT_RELEASED,
+    Disposition.COLD_CHAIN_BROKEN,
+    Disposition.DAMAGED,
+    Disposition.OVERWEIGHT,
+    Disposition.OVERSIZE,
+)
+"""In the order in which they count."""
 HAS_ROOM = (ChuteState.OPEN, ChuteState.EMPTIED)
 
 
@@ -41,6 +52,16 @@ class Group:
     chutes: list[int]
     policy: str = "ordered"
     overflow: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The heaviest and the largest piece that may be sorted; 0 is no limit."""
+
+    weight_g: int = 0
+    sizes_mm: tuple[int, int, int] = (0, 0, 0)
+    """Length, width, height."""
+    unknown_is_held: bool = False
 
 
 @dataclass(slots=True)
@@ -65,6 +86,7 @@ class Plan:
     """Waybill patterns whose match alone does not prove the brand: bare digits."""
     checks: dict[str, str] = field(default_factory=dict)
     """The check digit, s10 or gs1, that a code must have to match a pattern."""
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +96,9 @@ class Advice:
     brand: int = 0
     service_class: int = 0
     destination: int = 0
+    holds: frozenset[Disposition] = frozenset()
+    expires: date | None = None
+    """The last day, in UTC, on which this counts; None for ever."""
 
 
 @dataclass(slots=True)
@@ -100,6 +125,8 @@ class Piece:
     revision: int = 0
     kept_in: int = 0
     first_chute: int = 0
+    weight_g: int = 0
+    sizes_mm: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +138,9 @@ class Scan:
     event_ns: int
     codes: list[bytes]
     status: int = 0
+    weight_g: int = -1
+    sizes_mm: tuple[int, int, int] = (-1, -1, -1)
+    """Length, width, height; zero and less is not measured, as with the weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +173,7 @@ class Line:
         self.pre_advice = pre_advice
         self.chutes = chutes
         self.pieces: dict[int, Piece] = {}
+        self._today = date.min
 
     def batch(self, scans: list[Scan], now_ns: int) -> list[Decision]:
         """Decide the scans of one turn, in order.
@@ -150,6 +181,7 @@ class Line:
         All are tracked before the first is decided: a scan of a lap that its piece has left by the
         end of the turn is passed over.
         """
+        self._today = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).date()
         for scan in scans:
             self._arrive(scan)
         decided = (self._scan(scan, now_ns) for scan in scans)
@@ -161,6 +193,13 @@ class Line:
         if scan.lap > piece.lap:
             self._give_back(piece)
             piece.lap, piece.disposition, piece.revision = scan.lap, Disposition.NONE, 0
+        if scan.lap == piece.lap:
+            piece.weight_g = scan.weight_g if scan.weight_g > 0 else piece.weight_g
+            length, width, height = (
+                new if new > 0 else known
+                for new, known in zip(scan.sizes_mm, piece.sizes_mm, strict=True)
+            )
+            piece.sizes_mm = (length, width, height)
 
     def _scan(self, scan: Scan, now_ns: int) -> Decision | None:
         """Decide a scan; None where it is of a lap gone by, or changes no answer."""
@@ -168,6 +207,8 @@ class Line:
         if scan.lap < piece.lap:
             return None
         finding, waybill, facts = self._identity(scan, piece)
+        if finding == Disposition.ROUTED:
+            finding = self._hold(waybill, piece) or finding
         again = piece.disposition != Disposition.NONE
         if again and not _changes(finding, piece.disposition):
             return None
@@ -179,7 +220,9 @@ class Line:
         piece.disposition = disposition
         piece.conflict = piece.conflict or disposition == Disposition.CONFLICT
         if waybill:
-            piece.waybill, piece.facts = waybill, facts
+            # A held piece forgets where it was bound: no later lap routes it by this one's word.
+            known = replace(facts, destination=0) if disposition in HOLDS else facts
+            piece.waybill, piece.facts = waybill, known
         if chutes:
             piece.kept_in = chutes[0]
             piece.first_chute = piece.first_chute or chutes[0]
@@ -230,7 +273,7 @@ class Line:
         """Return what a code is, and whether it surely is a waybill of some brand."""
         proved, possible = self._brands(code)
         others = {kind for kind, pattern in self.plan.others if self._matches(pattern, code)}
-        if code in self.pre_advice or len(proved) == 1:
+        if self._advice(code) is not None or len(proved) == 1:
             return Disposition.ROUTED, True
         if len(possible) == 1 and not others:
             return Disposition.ROUTED, True
@@ -255,6 +298,28 @@ class Line:
             check is None or (_has_s10_check(code) if check == "s10" else _has_gs1_check(code))
         )
 
+    def _advice(self, waybill: bytes) -> Advice | None:
+        """Return what pre-advice says today."""
+        advice = self.pre_advice.get(waybill)
+        is_expired = advice is not None and advice.expires and self._today > advice.expires
+        return None if is_expired else advice
+
+    def _hold(self, waybill: bytes, piece: Piece) -> Disposition | None:
+        """Return the first reason to hold a piece, or None."""
+        limits = self.plan.limits
+        advice = self._advice(waybill)
+        reasons = set(advice.holds) if advice else set()
+        if self._exceeds(piece.weight_g, limits.weight_g):
+            reasons.add(Disposition.OVERWEIGHT)
+        if any(map(self._exceeds, piece.sizes_mm, limits.sizes_mm)):
+            reasons.add(Disposition.OVERSIZE)
+        return next((hold for hold in HOLDS if hold in reasons), None)
+
+    def _exceeds(self, measured: int, limit: int) -> bool:
+        if not limit:
+            return False
+        return measured > limit if measured else self.plan.limits.unknown_is_held
+
     def _brand_by_pattern(self, code: bytes) -> int:
         """Return the one brand that a waybill's patterns name, 0 where they name several."""
         proved, possible = self._brands(code)
@@ -263,7 +328,7 @@ class Line:
 
     def _facts(self, waybill: bytes, piece: Piece) -> Advice:
         """Return what pre-advice says now, else what an earlier lap knew, else the brand alone."""
-        advice = self.pre_advice.get(waybill)
+        advice = self._advice(waybill)
         if advice is None:
             return piece.facts if piece.waybill else Advice(self._brand_by_pattern(waybill))
         brand = advice.brand or self._brand_by_pattern(waybill)
@@ -372,6 +437,8 @@ def _has_gs1_check(code: bytes) -> bool:
 
 def _changes(finding: Disposition, decided: Disposition) -> bool:
     """Return whether a further scan of a lap changes what was decided on it."""
+    if finding in HOLDS:
+        return decided not in (*HOLDS, Disposition.CONFLICT)
     if finding == Disposition.ROUTED:
         return decided in UNREAD
     return finding == Disposition.CONFLICT and decided != Disposition.CONFLICT

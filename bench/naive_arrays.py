@@ -4,6 +4,7 @@ Only the tests and the bench translate in this direction: both sides then decide
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from sorter.assignment.arrays import (
     POLICY_BALANCED,
     POLICY_FILLING,
     POLICY_ORDERED,
+    SCALARS,
     PlanArrays,
     PreAdviceArrays,
 )
@@ -37,6 +39,9 @@ POLICIES = {
     "balanced": POLICY_BALANCED,
     "filling": POLICY_FILLING,
 }
+
+
+UNIX_EPOCH = date(1970, 1, 1)
 
 
 def plan_arrays(plan: naive.Plan) -> PlanArrays:
@@ -71,8 +76,11 @@ def plan_arrays(plan: naive.Plan) -> PlanArrays:
     dispositions = np.zeros(DISPOSITIONS_MAX, np.uint16)
     for disposition, group in plan.exceptions.items():
         dispositions[disposition] = group
+    limits = plan.limits
+    scalars = [plan.version, plan.lap_limit, plan.margin_ns, 0, limits.weight_g, *limits.sizes_mm,
+               int(limits.unknown_is_held)]  # fmt: skip
     arrays = PlanArrays(
-        scalars=np.array([plan.version, plan.lap_limit, plan.margin_ns, 0], np.int64),
+        scalars=np.array(scalars + [0] * (SCALARS - len(scalars)), np.int64),
         dfa_next=dfa_next,
         dfa_accept=dfa_accept,
         accept_sets=accept_sets,
@@ -104,6 +112,12 @@ def pre_advice_arrays(table: Mapping[bytes, naive.Advice]) -> PreAdviceArrays:
         np.array([fact.brand for fact in facts], np.uint16),
         np.array([fact.service_class for fact in facts], np.uint16),
         np.array([fact.destination for fact in facts], np.int64),
+        np.array(
+            [sum(1 << naive.HOLDS.index(hold) for hold in fact.holds) for fact in facts], np.uint16
+        ),
+        np.array(
+            [(fact.expires - UNIX_EPOCH).days if fact.expires else 0 for fact in facts], np.int32
+        ),
     )
     return mapped_pre_advice(arrays)
 
@@ -127,6 +141,8 @@ def scan_events(scans: Sequence[naive.Scan], line: int, boot_id: int, sequence: 
     for event, scan in zip(events, scans, strict=True):
         event["piece_id"], event["lap"] = scan.piece_id, scan.lap
         event["event_ns"], event["status"] = scan.event_ns, scan.status
+        event["weight_g"] = scan.weight_g
+        event["length_mm"], event["width_mm"], event["height_mm"] = scan.sizes_mm
         event["code_count"] = len(scan.codes)
         for row, code in enumerate(scan.codes):
             event["codes"][row, : len(code)] = np.frombuffer(code, np.uint8)

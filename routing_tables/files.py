@@ -113,17 +113,22 @@ def _read_text(path: Path, problems: Problems) -> str | None:
 
 
 def check_header(
-    path: Path, header: list[str], columns: tuple[str, ...], problems: Problems
+    path: Path,
+    header: list[str],
+    columns: tuple[str, ...],
+    problems: Problems,
+    optional: tuple[str, ...] = (),
 ) -> bool:
-    """Return whether a first line names exactly these columns, in any order."""
+    """Return whether a first line names these columns and no others, in any order."""
     before = problems.count
     for name in columns:
         if name not in header:
             problems.add(f"{path}:1", f"column {name!r} is missing; add it to the first line")
-        elif header.count(name) > 1:
+    for name in columns + optional:
+        if header.count(name) > 1:
             problems.add(f"{path}:1", f"column {name!r} is there twice; remove one")
     for name in header:
-        if name not in columns:
-            known = ",".join(columns)
+        if name not in columns + optional:
+            known = ",".join(columns + optional)
             problems.add(f"{path}:1", f"unknown column {name!r:.80}; the columns are {known}")
     return problems.count == before

@@ -5,6 +5,7 @@ here: what was decided (DECISION), the piece as one record from induction to its
 the state of a chute (CHUTE).
 """
 
+from enum import IntFlag
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -20,6 +21,20 @@ PIECES_MAX = 65_536
 """Pieces one line can have in flight; a loop of 400 m holds some hundreds."""
 BATCH_MAX = 512
 """Events taken in one turn of a line's loop."""
+
+
+class HoldKind(IntFlag):
+    """Why a pre-advised piece must not leave, in the order in which the reasons count.
+
+    Bit ``k`` stands for the disposition ``INTERCEPTED + k``.
+    """
+
+    INTERCEPTED = 1
+    SECURITY_NOT_CLEARED = 2
+    CUSTOMS_NOT_RELEASED = 4
+    COLD_CHAIN_BROKEN = 8
+    DAMAGED = 16
+
 
 DECISION = np.dtype(
     [

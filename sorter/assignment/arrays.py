@@ -28,12 +28,20 @@ POLICY_FILLING = 3
 """Fullest chute of the group that still has room: closes bags early, keeps others free."""
 PLACE_LEVELS = (12, 9, 6, 4, 2)
 """Digits of a division code (village, street, area, city, province), longest prefix first."""
+SCALARS = 12
+"""Length of ``PlanArrays.scalars``; these are the indices that are used, the others are 0."""
+SCALAR_VERSION, SCALAR_LAP_LIMIT, SCALAR_MARGIN_NS = 0, 1, 2
+SCALAR_WEIGHT_G, SCALAR_LENGTH_MM, SCALAR_WIDTH_MM, SCALAR_HEIGHT_MM = 4, 5, 6, 7
+"""Heaviest and largest piece that may be sorted; 0 is no limit."""
+SCALAR_UNKNOWN_IS_HELD = 8
+"""1 where a piece is held for a limited measure that is not known."""
 
 
 class PlanArrays(NamedTuple):
     """A sort plan as the kernels read it.
 
-    ``scalars``: int64[4] — plan version, lap limit, PLC margin in ns, 0.
+    ``scalars``: int64[SCALARS], by the indices above: plan version, lap limit, PLC margin in ns,
+    limits of weight (g), length, width and height (mm), what an unknown measure means.
     ``dfa_next``: uint16[states, 256]; ``dfa_accept``: uint16[states], 0 where nothing is accepted,
     else an index into ``accept_sets``: int64[sets + 1, 3, 3], by set and by the check digit needed
     (``CHECK_``): bits of the brands proved, bits of the brands possible (bit n - 1 is brand n),
@@ -65,7 +73,9 @@ class PreAdviceArrays(NamedTuple):
     """Pre-advised waybills, open addressing, the full key compared.
 
     ``length``: uint16[2**k], bytes of the waybill, 0 where empty; ``waybill``: uint8[2**k, 40];
-    ``brand``, ``service_class``: uint16; ``destination``: int64 division code, 0 unknown.
+    ``brand``, ``service_class``: uint16; ``destination``: int64 division code, 0 unknown;
+    ``holds``: uint16 bits of HoldKind; ``expires_day``: int32, the last day on which the row
+    counts, in days since 1970 (UTC), 0 for ever. An expired row is as if it were not there.
     """
 
     length: NDArray[np.uint16]
@@ -73,14 +83,23 @@ class PreAdviceArrays(NamedTuple):
     brand: NDArray[np.uint16]
     service_class: NDArray[np.uint16]
     destination: NDArray[np.int64]
+    holds: NDArray[np.uint16]
+    expires_day: NDArray[np.int32]
+
+
+def blank_pre_advice(slots: int) -> PreAdviceArrays:
+    """Return a table of so many free slots."""
+    return PreAdviceArrays(
+        length=np.zeros(slots, np.uint16),
+        waybill=np.zeros((slots, CODE_BYTES), np.uint8),
+        brand=np.zeros(slots, np.uint16),
+        service_class=np.zeros(slots, np.uint16),
+        destination=np.zeros(slots, np.int64),
+        holds=np.zeros(slots, np.uint16),
+        expires_day=np.zeros(slots, np.int32),
+    )
 
 
 def no_pre_advice() -> PreAdviceArrays:
     """Return an empty table (two free slots, so that a probe always ends)."""
-    return PreAdviceArrays(
-        np.zeros(2, np.uint16),
-        np.zeros((2, CODE_BYTES), np.uint8),
-        np.zeros(2, np.uint16),
-        np.zeros(2, np.uint16),
-        np.zeros(2, np.int64),
-    )
+    return blank_pre_advice(2)

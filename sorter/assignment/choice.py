@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plc_adapters.contract import CHUTES_MAX, ChuteState, Disposition, Records
-from sorter.assignment.arrays import POLICY_FILLING, POLICY_ORDERED, PlanArrays
+from sorter.assignment.arrays import POLICY_FILLING, POLICY_ORDERED, SCALAR_LAP_LIMIT, PlanArrays
 from sorter.assignment.compiled import compiled
 
 OVERFLOW_HOPS_MAX = 8
@@ -134,7 +134,7 @@ def name_chutes(
     """
     for k in range(CHUTES_MAX):
         named[k] = 0
-    last_lap = lap >= int(plan.scalars[1])
+    last_lap = lap >= int(plan.scalars[SCALAR_LAP_LIMIT])
     if disposition == ROUTED:
         hops = choose_or_overflow(group, chutes, plan, gone_ns, named)
         if hops == 0:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plc_adapters.contract import Records
-from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
+from sorter.assignment.arrays import SCALAR_VERSION, PlanArrays, PreAdviceArrays
 from sorter.assignment.kernels import decide_batch
 from sorter.ports import BATCH_MAX, DECISION
 
@@ -34,7 +34,7 @@ class Decider:
     @property
     def plan_version(self) -> int:
         """Version of the plan that decides now."""
-        return int(self.plan.scalars[0])
+        return int(self.plan.scalars[SCALAR_VERSION])
 
     def decide(
         self, events: Records, rows: NDArray[np.int32], state: State, now_ns: int

@@ -7,7 +7,7 @@ from plc_adapters.contract import CODE_BYTES, CODES_MAX, Disposition, ScanStatus
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
 from sorter.assignment.classify import classify
 from sorter.assignment.compiled import compiled
-from sorter.assignment.tables import find_waybill, same_bytes
+from sorter.assignment.tables import find_advice, same_bytes
 
 ROUTED = int(Disposition.ROUTED)
 NO_READ = int(Disposition.NO_READ)
@@ -52,8 +52,9 @@ def tells_more(finding: int, than: int) -> bool:
 
 @compiled
 def identify(
-    codes: NDArray[np.uint8], count: int, status: int, plan: PlanArrays, pre: PreAdviceArrays
-) -> tuple[int, int, int, int, int, int]:
+    codes: NDArray[np.uint8], count: int, status: int, plan: PlanArrays, pre: PreAdviceArrays,
+    today: int,
+) -> tuple[int, int, int, int, int, int]:  # fmt: skip
     """Tell the waybill among the codes of one scan.
 
     Only waybills contradict each other: a product code or a bag's beside a waybill is no conflict,
@@ -77,7 +78,7 @@ def identify(
         code = codes[j][start:]
         kind, is_waybill, brand, slot = NOT_A_WAYBILL, False, 0, -1
         if not (status & CODE_CUT and end == CODE_BYTES):
-            slot = find_waybill(code, length, pre.length, pre.waybill)
+            slot = find_advice(code, length, pre, today)
             if slot >= 0 and pre.brand[slot] != 0:
                 # Pre-advice says all that patterns could: they are not asked.
                 kind, is_waybill, brand = ROUTED, True, int(np.int64(pre.brand[slot]))
@@ -108,18 +109,20 @@ def write_identity(decision: np.void, waybill: NDArray[np.uint8], length: int) -
 
 @compiled
 def settle_identity(
-    event: np.void, piece: np.void, plan: PlanArrays, pre: PreAdviceArrays, decision: np.void
-) -> int:
+    event: np.void, piece: np.void, plan: PlanArrays, pre: PreAdviceArrays, today: int,
+    decision: np.void,
+) -> tuple[int, int]:  # fmt: skip
     """Tell which waybill the piece carries by this scan and by what earlier laps read.
 
     Writes waybill, brand, service class and destination of the decision.
 
     Returns:
-        ROUTED for one waybill, else NO_READ, CONFLICT, NOT_A_WAYBILL, BAG or AMBIGUOUS.
+        ROUTED for one waybill, else NO_READ, CONFLICT, NOT_A_WAYBILL, BAG or AMBIGUOUS;
+        and the waybill's slot in the pre-advice, −1 where it has none or there is no waybill.
     """
     codes = event["codes"]
     finding, number, start, length, brand, slot = identify(
-        codes, int(event["code_count"]), int(event["status"]), plan, pre
+        codes, int(event["code_count"]), int(event["status"]), plan, pre, today
     )
     waybill = codes[number][start:]
     known = int(np.int64(piece["waybill_length"]))
@@ -133,12 +136,12 @@ def settle_identity(
         finding = CONFLICT
     elif is_known and finding != ROUTED:
         finding, waybill, length, brand = ROUTED, known_waybill, known, int(piece["brand"])
-        slot = find_waybill(waybill, length, pre.length, pre.waybill)
+        slot = find_advice(waybill, length, pre, today)
         if slot >= 0 and pre.brand[slot] != 0:
             brand = int(pre.brand[slot])
     service_class, destination = 0, 0
     if finding != ROUTED:
-        length, brand = 0, 0
+        length, brand, slot = 0, 0, -1
     elif slot >= 0:
         service_class = int(pre.service_class[slot])
         destination = int(pre.destination[slot])
@@ -150,4 +153,4 @@ def settle_identity(
     decision["brand"] = brand
     decision["service_class"] = service_class
     decision["destination"] = destination
-    return finding
+    return finding, slot

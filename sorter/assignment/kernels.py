@@ -11,25 +11,37 @@ below, the first that matches ends it:
    alone they make a bag, or no waybill at all. The same waybill twice is one; two different ones
    are a conflict, and the piece stays a conflict on later laps. A lap that reads no waybill keeps
    the one an earlier lap read.
-2. Destination, service class: from pre-advice; else what an earlier lap knew; else unknown.
-3. Group: the zone of the longest known prefix, with the brand and class. A brand or class beyond
+2. Holds: intercepted, security not cleared, customs not released, cold chain broken, damaged, all
+   from pre-advice; overweight and oversize, by what was measured against the plan's limits. A hold
+   found on a further scan of a lap replaces what was decided before.
+3. Destination, service class: from pre-advice; else what an earlier lap knew, unless the piece was
+   held then; else unknown.
+4. Group: the zone of the longest known prefix, with the brand and class. A brand or class beyond
    the plan's is taken as unknown (0).
-4. Chutes: by the group's policy, else its overflow groups'. Else the piece stays on for a lap, and
+5. Chutes: by the group's policy, else its overflow groups'. Else the piece stays on for a lap, and
    at the plan's lap limit goes to the exception group for that.
 
-An exception (no-read and its like) keeps its own disposition through its group's overflow, and also
-where no chute is named because none has room: below the lap limit it stays on, from the limit on
-the group's chutes are named that can still be reached, room or not, and the PLC decides at the
-chute. An operator's lock is kept in every case.
+An expired row of pre-advice is as if it were not there.
+
+An exception (no-read, a hold and their like) keeps its own disposition through its group's
+overflow, and also where no chute is named because none has room: below the lap limit it stays on,
+from the limit on the group's chutes are named that can still be reached, room or not, and the PLC
+decides at the chute. An operator's lock is kept in every case.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plc_adapters.contract import Disposition, EventKind, Records
-from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
+from sorter.assignment.arrays import (
+    SCALAR_MARGIN_NS,
+    SCALAR_VERSION,
+    PlanArrays,
+    PreAdviceArrays,
+)
 from sorter.assignment.choice import name_chutes, travel_to_answer_ns
 from sorter.assignment.compiled import compiled
+from sorter.assignment.holds import find_hold, is_hold
 from sorter.assignment.identity import settle_identity
 from sorter.assignment.reservation import hold, release
 from sorter.assignment.tables import find_place
@@ -44,6 +56,7 @@ BAG = int(Disposition.BAG)
 UNKNOWN_DESTINATION = int(Disposition.UNKNOWN_DESTINATION)
 NO_ROUTE = int(Disposition.NO_ROUTE)
 SCANNED = int(EventKind.SCANNED)
+DAY_NS = 86_400_000_000_000
 
 
 @compiled
@@ -63,9 +76,11 @@ def route(destination: int, brand: int, service_class: int, plan: PlanArrays) ->
 def changes_answer(finding: int, decided: int) -> bool:
     """Return whether a further scan of a lap that is decided changes the answer.
 
-    It does if it names the waybill that the first one did not, or if it shows a second waybill.
-    Anything else on a decided lap is a repetition.
+    It does if it names the waybill that the first one did not, if it shows a second waybill, or if
+    the piece is held by now and was not. Anything else on a decided lap is a repetition.
     """
+    if is_hold(finding):
+        return not is_hold(decided) and decided != CONFLICT
     if finding == ROUTED:
         return decided in (NO_READ, NOT_A_WAYBILL, AMBIGUOUS, BAG)
     return finding == CONFLICT and decided != CONFLICT
@@ -81,7 +96,11 @@ def decide(
     Returns:
         False where the scan changes nothing; what then stands in ``decision`` means nothing.
     """
-    disposition = settle_identity(event, piece, plan, pre, decision)
+    disposition, slot = settle_identity(event, piece, plan, pre, now_ns // DAY_NS, decision)
+    if disposition == ROUTED:
+        held = find_hold(int(pre.holds[slot]) if slot >= 0 else 0, piece, plan.scalars)
+        if held != NONE:
+            disposition = held
     decided = int(piece["disposition"])
     if decided != NONE and not changes_answer(disposition, decided):
         return False
@@ -97,7 +116,7 @@ def decide(
     # The room that is kept for this very piece must not stand in its own way.
     release(piece, chutes)
     lap = int(event["lap"])
-    margin_ns = int(plan.scalars[2])
+    margin_ns = int(plan.scalars[SCALAR_MARGIN_NS])
     event_ns = int(event["event_ns"])
     named = decision["chutes"]
     disposition, group = name_chutes(
@@ -111,7 +130,7 @@ def decide(
     decision["boot_id"] = event["boot_id"]
     decision["event_sequence"] = event["sequence"]
     decision["piece_id"] = event["piece_id"]
-    decision["plan_version"] = plan.scalars[0]
+    decision["plan_version"] = plan.scalars[SCALAR_VERSION]
     decision["decided_ns"] = now_ns
     decision["deadline_ns"] = event_ns + travel_to_answer_ns(chutes, int(named[0])) - margin_ns
     hold(decision, piece, chutes)

@@ -8,6 +8,7 @@ import numpy as np
 
 from plc_adapters.contract import CHUTES_MAX, CODE_BYTES, Disposition, Records
 from sorter.assignment.compiled import compiled
+from sorter.assignment.holds import is_hold
 
 CONFLICT = int(Disposition.CONFLICT)
 
@@ -53,7 +54,10 @@ def hold(decision: np.void, piece: np.void, chutes: Records) -> None:
     if int(decision["waybill_length"]) != 0:
         piece["brand"] = decision["brand"]
         piece["service_class"] = decision["service_class"]
-        piece["destination"] = decision["destination"]
+        # A held piece forgets where it was bound: should its row of pre-advice go, no later lap
+        # may route it by what an earlier one knew.
+        is_held = is_hold(int(decision["disposition"]))
+        piece["destination"] = 0 if is_held else decision["destination"]
         piece["waybill_length"] = decision["waybill_length"]
         read = decision["waybill"]
         known = piece["waybill"]

@@ -9,13 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plc_adapters.contract import CODE_BYTES
-from sorter.assignment.arrays import PreAdviceArrays
+from sorter.assignment.arrays import PreAdviceArrays, blank_pre_advice
 from sorter.assignment.compiled import compiled
+from sorter.ports import HoldKind
 
 PLACES_MAX = 1_048_576
 """Division codes of one plan; the whole country has 664,432, from province to village."""
 PRE_ADVICE_MAX = 4_194_304
-"""Waybills of one pre-advice table, 54 bytes a slot: 453 MB when full, 113 MB for a million."""
+"""Waybills of one pre-advice table, 60 bytes a slot: 503 MB when full, 126 MB for a million."""
+REPLACED_SHOWN_MAX = 20
+"""Replaced rows of a pre-advice table that are told one by one; the others are counted."""
+HOLDS_ALL = int(sum(HoldKind))
+"""All bits that a waybill's holds can have."""
 CODE_MAX = 999_999_999_999
 """Highest division code: 12 digits."""
 LEVEL_FLOORS = (10**11, 10**8, 10**5, 10**3, 10**1)
@@ -113,6 +118,18 @@ def find_waybill(
 
 
 @compiled
+def find_advice(code: NDArray[np.uint8], length: int, pre: PreAdviceArrays, today: int) -> int:
+    """Return the slot of the waybill ``code[:length]`` if its row counts on that day, or −1.
+
+    ``today`` is in days since 1970 (UTC).
+    """
+    slot = find_waybill(code, length, pre.length, pre.waybill)
+    if slot >= 0 and pre.expires_day[slot] != 0 and today > pre.expires_day[slot]:
+        return -1
+    return slot
+
+
+@compiled
 def _place_all(
     codes: NDArray[np.int64],
     values: NDArray[np.int32],
@@ -133,27 +150,103 @@ def _place_all(
 
 
 @compiled
-def _advise_all(
-    waybills: NDArray[np.uint8],
-    lengths: NDArray[np.uint16],
-    table_length: NDArray[np.uint16],
-    table_waybill: NDArray[np.uint8],
-    table_source: NDArray[np.int32],
-) -> None:
-    """Fill an empty waybill table; ``table_source`` gets the last row that each slot came from."""
-    mask = len(table_length) - 1
-    for k in range(len(lengths)):
-        length = int(np.int64(lengths[k]))
-        waybill = waybills[k]
-        slot = slot_of(hash_waybill(waybill, length), len(table_length))
-        while table_length[slot] != 0:
-            if table_length[slot] == length and same_bytes(waybill, table_waybill[slot], length):
+def _enter_rows(
+    rows: PreAdviceArrays, lines: NDArray[np.int64], table: PreAdviceArrays,
+    table_line: NDArray[np.int64], room: int, replaced: NDArray[np.int64], noted: int,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Enter rows in order, a later one in the place of an earlier one of the same waybill.
+
+    Stops before the row that finds no room. ``replaced`` gets the lines of the earlier and the
+    later row, and the waybill's slot, where ``noted``, the number of replacements before these
+    rows, still points into it.
+
+    Returns:
+        Rows gone through, waybills that were new, replacements in all.
+    """
+    mask = len(table.length) - 1
+    fresh = 0
+    for k in range(len(rows.length)):
+        length = int(np.int64(rows.length[k]))
+        if length == 0:
+            continue
+        waybill = rows.waybill[k]
+        slot = slot_of(hash_waybill(waybill, length), len(table.length))
+        while table.length[slot] != 0:
+            if table.length[slot] == length and same_bytes(waybill, table.waybill[slot], length):
                 break
             slot = (slot + 1) & mask
-        table_source[slot] = k
-        table_length[slot] = length
-        for b in range(length):
-            table_waybill[slot, b] = waybill[b]
+        if table.length[slot] != 0:
+            if noted < len(replaced):
+                replaced[noted, 0] = table_line[slot]
+                replaced[noted, 1] = lines[k]
+                replaced[noted, 2] = slot
+            noted += 1
+        elif fresh == room:
+            return k, fresh, noted
+        else:
+            fresh += 1
+            table.length[slot] = length
+            for b in range(length):
+                table.waybill[slot, b] = waybill[b]
+        table_line[slot] = lines[k]
+        table.brand[slot] = rows.brand[k]
+        table.service_class[slot] = rows.service_class[k]
+        table.destination[slot] = rows.destination[k]
+        table.holds[slot] = rows.holds[k]
+        table.expires_day[slot] = rows.expires_day[k]
+    return len(rows.length), fresh, noted
+
+
+class PreAdviceTable:
+    """A table of pre-advised waybills in the making; of a waybill given twice the last row counts.
+
+    While it is made it takes 68 bytes a slot, two to four slots for each of ``rows``, whatever is
+    put in.
+    """
+
+    def __init__(self, rows: int, limit: int) -> None:
+        """Make room for so many rows, but for no more than ``limit`` waybills."""
+        self._limit = limit
+        self._arrays = blank_pre_advice(slots_for(min(rows, limit)))
+        self._line = np.zeros(len(self._arrays.length), np.int64)
+        self._replaced = np.zeros((REPLACED_SHOWN_MAX, 3), np.int64)
+        self.waybills = 0
+        self.replaced_count = 0
+
+    def replaced(self) -> list[tuple[int, int, bytes]]:
+        """Return lines of the earlier and the later row, and the waybill, of the first few."""
+        shown = self._replaced[: self.replaced_count].tolist()
+        known = self._arrays
+        return [
+            (before, line, known.waybill[slot, : known.length[slot]].tobytes())
+            for before, line, slot in shown
+        ]
+
+    def add(self, rows: PreAdviceArrays, lines: NDArray[np.int64]) -> int:
+        """Enter rows; those of length 0 are passed over.
+
+        Args:
+            rows: Columns as those of a table, a row for each waybill in any order.
+            lines: int64[n], where each row comes from.
+
+        Returns:
+            Rows gone through: fewer than given where the next one found the table full.
+        """
+        room = min(self._limit, len(self._line) // 2) - self.waybills
+        gone, fresh, self.replaced_count = _enter_rows(
+            rows, lines, self._arrays, self._line, room, self._replaced, self.replaced_count
+        )
+        self.waybills += fresh
+        return int(gone)
+
+    def arrays(self) -> PreAdviceArrays:
+        """Return the table, no larger than its waybills need."""
+        if len(self._line) == slots_for(self.waybills):
+            return self._arrays
+        used = self._arrays.length != 0
+        smaller = PreAdviceTable(self.waybills, self._limit)
+        smaller.add(PreAdviceArrays(*(column[used] for column in self._arrays)), self._line[used])
+        return smaller.arrays()
 
 
 def slots_for(entries: int) -> int:
@@ -203,6 +296,8 @@ def build_pre_advice(
     brand: NDArray[np.uint16],
     service_class: NDArray[np.uint16],
     destination: NDArray[np.int64],
+    holds: NDArray[np.uint16] | None = None,
+    expires_day: NDArray[np.int32] | None = None,
 ) -> PreAdviceArrays:
     """Build the table of pre-advised waybills; of a waybill given twice the last one counts.
 
@@ -212,45 +307,47 @@ def build_pre_advice(
         brand: uint16[n], 0 unknown.
         service_class: uint16[n], 0 unknown.
         destination: int64[n], division code as a number, 0 unknown.
+        holds: uint16[n], bits of HoldKind; none of them where left out.
+        expires_day: int32[n], last day that the row counts, since 1970 (UTC), 0 and where left out
+            for ever.
 
     Raises:
-        ValueError: more than PRE_ADVICE_MAX waybills, arrays of different length, a length or
-            destination out of range; the message names the row.
+        ValueError: more than PRE_ADVICE_MAX waybills, arrays of different length, a length,
+            destination or hold out of range; the message names the row.
     """
     count = len(lengths)
     _check_count("pre-advised waybills", count, PRE_ADVICE_MAX)
     if waybills.shape != (count, CODE_BYTES):
         raise ValueError(f"waybills: shape {waybills.shape}, must be ({count}, {CODE_BYTES})")
-    _check_shapes(count, brand=brand, service_class=service_class, destination=destination)
+    rows = PreAdviceArrays(
+        np.ascontiguousarray(lengths, np.uint16),
+        np.ascontiguousarray(waybills, np.uint8),
+        np.ascontiguousarray(brand, np.uint16),
+        np.ascontiguousarray(service_class, np.uint16),
+        np.ascontiguousarray(destination, np.int64),
+        np.zeros(count, np.uint16) if holds is None else np.ascontiguousarray(holds, np.uint16),
+        np.zeros(count, np.int32)
+        if expires_day is None
+        else np.ascontiguousarray(expires_day, np.int32),
+    )
+    _check_shapes(count, **{name: c for name, c in rows._asdict().items() if name != "waybill"})
     wrong = np.flatnonzero(
-        (lengths == 0) | (lengths > CODE_BYTES) | (destination < 0) | (destination > CODE_MAX)
+        (rows.length == 0)
+        | (rows.length > CODE_BYTES)
+        | (rows.destination < 0)
+        | (rows.destination > CODE_MAX)
+        | (rows.holds > HOLDS_ALL)
     )
     if len(wrong):
         k = int(wrong[0])
         raise ValueError(
-            f"waybill {k}: length {lengths[k]}, destination {destination[k]}: "
-            f"a waybill has 1 to {CODE_BYTES} bytes, a destination at most 12 digits"
+            f"waybill {k}: length {lengths[k]}, destination {destination[k]}, "
+            f"holds {rows.holds[k]}: a waybill has 1 to {CODE_BYTES} bytes, "
+            f"a destination at most 12 digits, holds are bits of at most {HOLDS_ALL}"
         )
-    slots = slots_for(count)
-    table_length = np.zeros(slots, np.uint16)
-    table_waybill = np.zeros((slots, CODE_BYTES), np.uint8)
-    source = np.zeros(slots, np.int32)
-    _advise_all(
-        np.ascontiguousarray(waybills, np.uint8), np.ascontiguousarray(lengths, np.uint16),
-        table_length, table_waybill, source,
-    )  # fmt: skip
-    used = table_length != 0
-    columns = PreAdviceArrays(
-        table_length,
-        table_waybill,
-        np.zeros(slots, np.uint16),
-        np.zeros(slots, np.uint16),
-        np.zeros(slots, np.int64),
-    )
-    columns.brand[used] = brand[source[used]]
-    columns.service_class[used] = service_class[source[used]]
-    columns.destination[used] = destination[source[used]]
-    return columns
+    table = PreAdviceTable(count, PRE_ADVICE_MAX)
+    table.add(rows, np.arange(count, dtype=np.int64))
+    return table.arrays()
 
 
 def _check_count(what: str, count: int, limit: int) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plc_adapters.contract import CHUTE_NUMBER_MAX, DISPOSITIONS_MAX, EVENT, EventKind
-from sorter.assignment.arrays import PlanArrays, PreAdviceArrays, no_pre_advice
+from sorter.assignment.arrays import SCALARS, PlanArrays, PreAdviceArrays, no_pre_advice
 from sorter.assignment.kernels import decide_batch
 from sorter.ports import CHUTE, DECISION, PIECE
 
@@ -14,7 +14,7 @@ from sorter.ports import CHUTE, DECISION, PIECE
 def empty_plan() -> PlanArrays:
     """Return a plan that routes nothing: no pattern, no place, no chute."""
     return PlanArrays(
-        scalars=np.zeros(4, np.int64),
+        scalars=np.zeros(SCALARS, np.int64),
         dfa_next=np.zeros((2, 256), np.uint16),
         dfa_accept=np.zeros(2, np.uint16),
         accept_sets=np.zeros((1, 3, 3), np.int64),

@@ -23,6 +23,8 @@ SHARE_PRODUCT_CODE = 0.20
 SHARE_CONFLICT = 0.003
 SHARE_NOT_A_WAYBILL = 0.003
 SHARE_NOT_ADVISED = 0.006
+SHARE_INTERCEPTED = 0.002
+"""Pieces that their sender or the police called back while they travelled."""
 SHARE_OUTBOUND = 0.15
 """Pieces bound for places outside the city."""
 LANE_SLOPE = 0.7
@@ -51,15 +53,17 @@ def write_manifest(folder: Path, network: Network, seed: int, pieces: int = PIEC
     manifest = Manifest(folder / "labels.csv", folder / "pre_advice.csv")
     conflict = kind < SHARE_CONFLICT
     bare = (kind >= SHARE_CONFLICT) & (kind < SHARE_CONFLICT + SHARE_NOT_A_WAYBILL)
+    called_back = SHARE_CONFLICT + SHARE_NOT_A_WAYBILL
+    intercepted = (kind >= called_back) & (kind < called_back + SHARE_INTERCEPTED)
     unadvised = kind > 1 - SHARE_NOT_ADVISED
     product = rng.random(pieces) < SHARE_PRODUCT_CODE
     with manifest.pre_advice.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["waybill", "brand", "service_class", "destination"])
+        writer.writerow(["waybill", "brand", "service_class", "destination", "holds"])
         for i in np.flatnonzero(~unadvised).tolist():
-            writer.writerow(
-                [waybills[i], network.brands[brand_of[i]].code, classes[i], destinations[i]]
-            )
+            brand = network.brands[brand_of[i]].code
+            hold = "INTERCEPTED" if intercepted[i] else ""
+            writer.writerow([waybills[i], brand, classes[i], destinations[i], hold])
     sizes = _sizes(pieces, rng)
     with manifest.labels.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

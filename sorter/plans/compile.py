@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plc_adapters.contract import DISPOSITIONS_MAX, Disposition, Records
 from routing_tables.codes import compile_codes
@@ -12,6 +13,15 @@ from sorter.assignment.arrays import (
     POLICY_BALANCED,
     POLICY_FILLING,
     POLICY_ORDERED,
+    SCALAR_HEIGHT_MM,
+    SCALAR_LAP_LIMIT,
+    SCALAR_LENGTH_MM,
+    SCALAR_MARGIN_NS,
+    SCALAR_UNKNOWN_IS_HELD,
+    SCALAR_VERSION,
+    SCALAR_WEIGHT_G,
+    SCALAR_WIDTH_MM,
+    SCALARS,
     PlanArrays,
 )
 from sorter.assignment.tables import build_places
@@ -61,7 +71,7 @@ def compile_plan(
         if disposition not in DECIDED_BY_ROUTE:
             dispositions[disposition] = numbers[plan.exceptions.of(disposition)]
     arrays = PlanArrays(
-        scalars=np.array([version, plan.laps, reaction_ms * 1_000_000, 0], np.int64),
+        scalars=_scalars(plan, version, reaction_ms),
         dfa_next=dfa_next,
         dfa_accept=dfa_accept,
         accept_sets=accept_sets,
@@ -86,6 +96,19 @@ def compile_plan(
         "service_classes": ["", *network.service_classes],
     }
     return arrays, metadata
+
+
+def _scalars(plan: Plan, version: int, reaction_ms: int) -> NDArray[np.int64]:
+    scalars = np.zeros(SCALARS, np.int64)
+    scalars[SCALAR_VERSION] = version
+    scalars[SCALAR_LAP_LIMIT] = plan.laps
+    scalars[SCALAR_MARGIN_NS] = reaction_ms * 1_000_000
+    scalars[SCALAR_WEIGHT_G] = plan.limits.weight_g
+    scalars[SCALAR_LENGTH_MM] = plan.limits.length_mm
+    scalars[SCALAR_WIDTH_MM] = plan.limits.width_mm
+    scalars[SCALAR_HEIGHT_MM] = plan.limits.height_mm
+    scalars[SCALAR_UNKNOWN_IS_HELD] = plan.limits.unknown_is_held
+    return scalars
 
 
 def group_numbers(plan: Plan) -> dict[str, int]:

@@ -18,6 +18,8 @@ DECIDED_BY_ROUTE = (
     Disposition.RECIRCULATED,
 )
 """Dispositions that are no exception."""
+HOLDS = tuple(d for d in Disposition if Disposition.INTERCEPTED <= d <= Disposition.OVERSIZE)
+"""Dispositions of pieces that must not leave."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ def crosscheck(plan: Plan, network: Network, chutes: Records, centre: str) -> Fi
     _check_chutes(plan, chutes, findings)
     _check_overflows(plan, findings.problems)
     _check_exceptions(plan, findings)
+    _check_holds(plan, findings)
     _check_routes(plan, findings)
     _warn_of_unused(plan, findings)
     return findings
@@ -130,6 +133,36 @@ def _check_exceptions(plan: Plan, findings: Findings) -> None:
                     where,
                     f"{name} {how}takes sorted pieces too (prefix {targets[reached]}); "
                     "give exceptions groups of their own",
+                )
+
+
+def _check_holds(plan: Plan, findings: Findings) -> None:
+    """Holds go by no chute that a sorted piece can take, not even by way of an overflow.
+
+    A hold that has no group of its own goes to the default one, which then is checked like it.
+    """
+    routed = {route.group for route in findings.routes}
+    sorted_by: dict[str, str] = {}
+    for route in findings.routes:
+        if route.group in plan.groups:
+            for reached in _overflow_chain(plan, route.group)[1:]:
+                sorted_by.setdefault(reached, route.group)
+    told: set[str] = set()
+    for hold in HOLDS:
+        key = hold.name.lower() if getattr(plan.exceptions, hold.name.lower()) else "default"
+        name = plan.exceptions.of(hold)
+        if key in told or name not in plan.groups:
+            continue
+        told.add(key)
+        for reached in dict.fromkeys(_overflow_chain(plan, name)):
+            if reached in routed:
+                break  # Told of every exception already.
+            if reached in sorted_by:
+                how = "" if reached == name else f"overflows to {reached}, which "
+                findings.problems.add(
+                    f"{plan.source}: exceptions.{key}",
+                    f"{name} {how}takes what overflows from {sorted_by[reached]}; a piece that is "
+                    "held must not lie among sorted ones, give it a group of its own",
                 )
 
 

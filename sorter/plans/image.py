@@ -29,12 +29,13 @@ from numpy.typing import NDArray
 from sorter.errors import ConfigError, UnavailableError
 
 MAGIC = b"SORTIMG\0"
-FORMAT = 1
+FORMAT = 2
+"""Rises with every change of what the arrays mean or how long they are."""
 PREFIX = struct.Struct("<8sII32s")
 ALIGNMENT = 64
 """A cache line: no array shares one with its neighbour."""
 IMAGE_BYTES_MAX = 4_294_967_296
-"""Size of one image; pre-advice of 4 million waybills takes 0.45 GB."""
+"""Size of one image; pre-advice of 4 million waybills takes 0.50 GB."""
 NAME_DIGITS = 16
 """Hexadecimal digits of the hash in a file's name."""
 

@@ -12,17 +12,25 @@
 
     [exceptions]                # a group for each; default for every other disposition
     no_read = "NO-READ"
+    intercepted = "HELD"        # and the other holds; each may be left out
     ...
+
+    [limits]                    # a piece beyond one is held; 0 or left out is no limit
+    weight_g = 30000
+    length_mm = 1200
+    width_mm = 800
+    height_mm = 800
+    unknown_is_held = false     # whether a limited measure that is not known holds the piece
 
 A chute belongs to one group only, so that what lies in it is known by its number. Chutes are shared
 by sharing a group: several routes, exceptions and overflows may name the same one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from plc_adapters.contract import CHUTE_NUMBER_MAX, LAPS_MAX, Disposition
 from routing_tables.errors import Problems
@@ -37,6 +45,10 @@ GROUPS_MAX = CHUTE_NUMBER_MAX
 
 UNCLEAR = (Disposition.AMBIGUOUS, Disposition.BAG)
 """Exceptions that a plan need not name: they then go where codes that are no waybills go."""
+WEIGHT_MAX_G = 10_000_000
+"""Highest limit of weight: ten tonnes."""
+SIZE_MAX_MM = 32_767
+"""Highest limit of a length; the PLC reports no longer one."""
 
 GroupName = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 Chute = Annotated[int, Field(strict=True, ge=1, le=CHUTE_NUMBER_MAX)]
@@ -56,7 +68,10 @@ class Group(_Section):
 
 
 class Exceptions(_Section):
-    """The group for each piece that is not sorted by its destination."""
+    """The group for each piece that is not sorted by its destination.
+
+    A hold that is left out goes to the default group.
+    """
 
     no_read: GroupName
     conflict: GroupName
@@ -70,6 +85,13 @@ class Exceptions(_Section):
     """For bags met alone; where it is left out, as ``not_a_waybill``."""
     default: GroupName
     """For every other disposition."""
+    intercepted: GroupName | None = None
+    security_not_cleared: GroupName | None = None
+    customs_not_released: GroupName | None = None
+    cold_chain_broken: GroupName | None = None
+    damaged: GroupName | None = None
+    overweight: GroupName | None = None
+    oversize: GroupName | None = None
 
     def of(self, disposition: Disposition) -> str:
         """Return the group for a disposition."""
@@ -79,6 +101,28 @@ class Exceptions(_Section):
         return str(name)
 
 
+class Limits(_Section):
+    """The heaviest and the largest piece that may be sorted; 0 is no limit.
+
+    Each length is compared as it was measured, whichever way the piece lies.
+    """
+
+    weight_g: int = Field(default=0, strict=True, ge=0, le=WEIGHT_MAX_G)
+    length_mm: int = Field(default=0, strict=True, ge=0, le=SIZE_MAX_MM)
+    width_mm: int = Field(default=0, strict=True, ge=0, le=SIZE_MAX_MM)
+    height_mm: int = Field(default=0, strict=True, ge=0, le=SIZE_MAX_MM)
+    unknown_is_held: bool = Field(default=False, strict=True)
+    """Whether a limited measure that is not known holds the piece, as if it were exceeded."""
+
+    @model_validator(mode="after")
+    def _unknown_needs_a_limit(self) -> Self:
+        if self.unknown_is_held and not (
+            self.weight_g or self.length_mm or self.width_mm or self.height_mm
+        ):
+            raise ValueError("unknown_is_held holds nothing without a limit; give one beside it")
+        return self
+
+
 class _PlanFile(_Section):
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     centre: GroupName
@@ -86,6 +130,7 @@ class _PlanFile(_Section):
     laps: int = Field(strict=True, ge=1, le=LAPS_MAX)
     groups: dict[GroupName, Group] = Field(min_length=1, max_length=GROUPS_MAX)
     exceptions: Exceptions
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +146,7 @@ class Plan:
     laps: int
     groups: dict[str, Group]
     exceptions: Exceptions
+    limits: Limits = field(default_factory=Limits)
 
 
 def load_plan(path: Path) -> Plan:
@@ -121,4 +167,5 @@ def load_plan(path: Path) -> Plan:
         laps=file.laps,
         groups=file.groups,
         exceptions=file.exceptions,
+        limits=file.limits,
     )

@@ -1,190 +1,249 @@
-"""Loads the waybills that the brands sent ahead of their pieces."""
+"""Loads the waybills that the brands sent ahead of their pieces.
+
+A file is CSV, or NDJSON if its name ends in ``.ndjson``: one object a line, of texts. The same
+columns in both, in any order:
+
+    waybill         1 to 40 bytes of printable ASCII, without AIM prefix
+    brand           a code of the network, or empty: unknown
+    service_class   one of the network, or empty: unknown
+    destination     a division code of 2, 4, 6, 9 or 12 digits, or empty: unknown
+    holds           may be left out; names of HoldKind separated by ``|``; NDJSON also as a list
+    expires         may be left out; YYYY-MM-DD, the last day (UTC) on which the line counts
+
+Good lines load whatever others hold. Of a waybill given twice the last line counts, and that is
+reported. If that line is bad, the waybill loads not at all, as far as it can be read: what can't be
+read may be a hold, and a piece that is not advised goes to an exception chute.
+
+Plain lines are read a block at a time, all others one by one. Beside the table (120 to 240 bytes a
+waybill, 16 to 32 more while it is made; sized by the lines of the file, at most for PRE_ADVICE_MAX)
+a load holds one block of the file and its columns, some 100 MB.
+"""
 
 import csv
-from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
+import orjson
 
-from plc_adapters.contract import CODE_BYTES
 from routing_tables.errors import Problems
 from routing_tables.files import check_header
-from routing_tables.schema import Network, code_problem
+from routing_tables.schema import Network
 from sorter.assignment.arrays import PreAdviceArrays
-from sorter.assignment.tables import PRE_ADVICE_MAX, build_pre_advice
+from sorter.assignment.tables import PRE_ADVICE_MAX, PreAdviceTable
 from sorter.errors import ConfigError
+from sorter.plans.advice_lines import LINE_BYTES_MAX, read_plain
+from sorter.plans.advice_words import (
+    ALL_COLUMNS,
+    COLUMNS,
+    HOLD_SEPARATOR,
+    OPTIONAL,
+    BadLineError,
+    Words,
+)
 
-COLUMNS = ("waybill", "brand", "service_class", "destination")
-LINE_CHARACTERS_MAX = 1000
-"""Characters of one line; a longer one is bad, and never held in memory whole."""
-
-
-class _Advice(NamedTuple):
-    waybill: bytes
-    brand: int
-    service_class: int
-    destination: int
-
-
-@dataclass(slots=True)
-class _Table:
-    """The waybills so far, by column; a row for each, in the order of their first line."""
-
-    rows: dict[bytes, int] = field(default_factory=dict)
-    lines: "array[int]" = field(default_factory=lambda: array("L"))
-    brand: "array[int]" = field(default_factory=lambda: array("H"))
-    service_class: "array[int]" = field(default_factory=lambda: array("H"))
-    destination: "array[int]" = field(default_factory=lambda: array("q"))
-
-    def put(self, line: int, advice: _Advice) -> int:
-        """Enter a waybill; returns the line it stood in before, 0 if it is new."""
-        row = self.rows.setdefault(advice.waybill, len(self.rows))
-        if row == len(self.lines):
-            self.lines.append(line)
-            self.brand.append(advice.brand)
-            self.service_class.append(advice.service_class)
-            self.destination.append(advice.destination)
-            return 0
-        earlier = self.lines[row]
-        self.lines[row] = line
-        self.brand[row] = advice.brand
-        self.service_class[row] = advice.service_class
-        self.destination[row] = advice.destination
-        return earlier
-
-    def arrays(self) -> PreAdviceArrays:
-        """Return the table as a decision probes it."""
-        texts = np.array(list(self.rows), dtype=f"S{CODE_BYTES}")
-        waybills = texts.view(np.uint8).reshape(len(texts), CODE_BYTES)
-        return build_pre_advice(
-            waybills,
-            np.count_nonzero(waybills, axis=1).astype(np.uint16),
-            np.array(self.brand, np.uint16),
-            np.array(self.service_class, np.uint16),
-            np.array(self.destination, np.int64),
-        )
-
-
-class _BadLineError(ValueError):
-    """What is wrong with one line, and what to do."""
+BLOCK_BYTES = 2_097_152
+"""Read at a time; a block ends with a whole line."""
+BAD_LINES_LISTED_MAX = 20
+"""Bad lines told one by one; the rest are counted."""
+BOM = b"\xef\xbb\xbf"
 
 
 def load_pre_advice(path: Path, network: Network) -> tuple[PreAdviceArrays, list[str]]:
-    """Load a CSV: waybill,brand,service_class,destination; good lines load whatever others hold.
-
-    Each record is one line. Brand, service class and destination may be empty: unknown. Of a
-    waybill given twice the last line counts.
+    """Load a file of pre-advised waybills, as the head of this module says.
 
     Returns:
-        The table, and a line of text for each line that is bad or that a later one replaced.
+        The table, and lines of text: the first bad lines, the first ones that a later line
+        replaced, each with its number, and how many more there are of both.
 
     Raises:
         ConfigError: there is no such file, its first line doesn't name the columns, or it holds
             more waybills than a table can.
     """
-    brands = {"": 0, **network.brand_numbers()}
-    classes = {"": 0, **network.class_numbers()}
-    table = _Table()
-    problems: list[str] = []
     try:
-        # What is no UTF-8 becomes characters that no check lets through: only its line is lost.
-        with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-            lines = _lines(file)
-            order = _order(path, lines)
-            for line, text in lines:
-                try:
-                    advice = _read_line(text, order, brands, classes)
-                except _BadLineError as problem:
-                    problems.append(f"{path}:{line}: {problem}")
-                    continue
-                earlier = table.put(line, advice) if advice else 0
-                if advice and earlier:
-                    replaced = f"{advice.waybill.decode()} is in line {line} too, which counts"
-                    problems.append(f"{path}:{earlier}: waybill: {replaced}")
-                if len(table.rows) > PRE_ADVICE_MAX:
-                    raise ConfigError(
-                        f"{path}:{line}: more than {PRE_ADVICE_MAX} waybills; "
-                        "leave out those delivered already"
-                    )
+        with path.open("rb") as file:
+            count = sum(block.count(b"\n") for block in _blocks(file))
+            file.seek(0)
+            return _Load(path, Words.of(network), count).run(_blocks(file))
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}; correct the path") from None
-    return table.arrays(), problems
 
 
-def _order(path: Path, lines: Iterator[tuple[int, str]]) -> list[int]:
-    """Return where each of COLUMNS stands in a line, by the first line."""
-    problems = Problems()
-    header: list[str] = []
-    try:
-        header = _split(next(lines, (1, ""))[1])
-    except _BadLineError as problem:
-        problems.add(f"{path}:1", str(problem))
-    if problems.count or not check_header(path, header, COLUMNS, problems):
-        raise ConfigError(*problems.lines())
-    return [header.index(name) for name in COLUMNS]
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Yield whole lines, a block at a time; of a line that is too long perhaps its beginning."""
+    rest = b""
+    is_first = True
+    while block := file.read(BLOCK_BYTES):
+        if is_first:
+            block = block.removeprefix(BOM)
+            is_first = False
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield rest + block[:end]
+        rest = block[end:] if end else rest + block
+        rest = rest[: LINE_BYTES_MAX + 2]  # What is longer is told as that, carriage return or not.
+    if rest:
+        yield rest + b"\n"
 
 
-def _lines(file: TextIO) -> Iterator[tuple[int, str]]:
-    """Yield number and text of each line; of a line that is too long its beginning."""
-    number = 0
-    while text := file.readline(LINE_CHARACTERS_MAX):
-        number += 1
-        yield number, text
-        while len(text) == LINE_CHARACTERS_MAX and not text.endswith("\n"):
-            text = file.readline(LINE_CHARACTERS_MAX)
+class _Format(Protocol):
+    order: list[int]
+    """Where each of ALL_COLUMNS stands in a line of ``plain``, −1 for one that it has not."""
+
+    def plain(self, content: bytes) -> bytes:
+        """Return the lines as comma-separated values, as far as they are good and plain."""
+
+    def values(self, line: bytes) -> list[str]:
+        """Return a line's values in the order of ALL_COLUMNS; none for an empty line.
+
+        Raises:
+            BadLineError: the line can't be taken apart.
+        """
 
 
-def _split(text: str) -> list[str]:
-    if len(text) == LINE_CHARACTERS_MAX:
-        raise _BadLineError(f"longer than {LINE_CHARACTERS_MAX - 1} characters; mend the line")
+class _Csv:
+    def __init__(self, path: Path, first_line: bytes) -> None:
+        problems = Problems()
+        header: list[str] = []
+        try:
+            header = _split(first_line)
+        except BadLineError as problem:
+            problems.add(f"{path}:1", str(problem))
+        if problems.count or not check_header(path, header, COLUMNS, problems, OPTIONAL):
+            raise ConfigError(*problems.lines())
+        self.order = [header.index(name) if name in header else -1 for name in ALL_COLUMNS]
+        self._width = len(header)
+
+    def plain(self, content: bytes) -> bytes:
+        return content
+
+    def values(self, line: bytes) -> list[str]:
+        values = _split(line)
+        if not any(values):
+            return []
+        if len(values) != self._width:
+            raise BadLineError(f"{len(values)} values, must be {self._width}; mend the line")
+        return [values[place] if place >= 0 else "" for place in self.order]
+
+
+class _Ndjson:
+    def __init__(self) -> None:
+        self.order = list(range(len(ALL_COLUMNS)))
+
+    def plain(self, content: bytes) -> bytes:
+        return "".join(map(self._plain_line, content.split(b"\n")[:-1])).encode()
+
+    def _plain_line(self, line: bytes) -> str:
+        try:
+            text = ",".join(self.values(line))
+        except BadLineError:
+            return "\n"
+        # One with a line feed in it would be two; the reader of plain lines passes over others.
+        return text + "\n" if text.isascii() and "\n" not in text else "\n"
+
+    def values(self, line: bytes) -> list[str]:
+        if len(line) > LINE_BYTES_MAX:
+            raise BadLineError(f"longer than {LINE_BYTES_MAX} bytes; mend the line")
+        if not line.strip():
+            return []
+        try:
+            found = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise BadLineError(f"no JSON: {error}") from None
+        if not isinstance(found, dict):
+            raise BadLineError(f"{found!r:.40} is no object; give one on each line")
+        for name in found.keys() - ALL_COLUMNS:
+            known = ",".join(ALL_COLUMNS)
+            raise BadLineError(f"unknown key {name!r:.40}; the keys are {known}")
+        return [_text(name, found.get(name)) for name in ALL_COLUMNS]
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if name == "holds" and isinstance(value, list):
+        return HOLD_SEPARATOR.join(_text("one of holds", each) for each in value)
+    raise BadLineError(f"{name}: {value!r:.40} is no text; put it in quotes")
+
+
+def _split(line: bytes) -> list[str]:
+    if len(line.removesuffix(b"\r")) > LINE_BYTES_MAX:
+        raise BadLineError(f"longer than {LINE_BYTES_MAX} bytes; mend the line")
+    # What is no UTF-8 becomes characters that no check lets through: only its line is lost.
+    text = line.decode("utf-8", "surrogateescape")
     try:
         # Most lines have no quotes, and need not pay for a parser.
         values = next(csv.reader([text], strict=True)) if '"' in text else text.split(",")
     except csv.Error as error:
-        raise _BadLineError(
+        raise BadLineError(
             f"broken CSV: {error}; look for an unclosed or misplaced quote"
         ) from None
     return [value.strip() for value in values]
 
 
-def _read_line(
-    text: str, order: list[int], brands: dict[str, int], classes: dict[str, int]
-) -> _Advice | None:
-    """Return what a line says; None for an empty one.
+class _Load:
+    """One load: the table in the making, and what is wrong with the lines so far."""
 
-    Raises:
-        _BadLineError: the line can't be used.
-    """
-    values = _split(text)
-    if not any(values):
-        return None
-    if len(values) != len(order):
-        raise _BadLineError(f"{len(values)} values, must be {len(order)}; mend the line")
-    waybill, brand, service_class, destination = (values[k] for k in order)
-    problem = _waybill_problem(waybill)
-    if problem:
-        raise _BadLineError(f"waybill: {problem}")
-    if brand not in brands:
-        raise _BadLineError(f"brand: no brand {brand!r:.40}; correct it or add it to the network")
-    if service_class not in classes:
-        raise _BadLineError(f"service_class: no class {service_class!r:.40}; correct it")
-    problem = code_problem(destination) if destination else ""
-    if problem:
-        raise _BadLineError(f"destination: {problem}")
-    number = int(destination) if destination else 0
-    return _Advice(waybill.encode(), brands[brand], classes[service_class], number)
+    def __init__(self, path: Path, words: Words, count: int) -> None:
+        self._path = path
+        self._words = words
+        self._table = PreAdviceTable(count, PRE_ADVICE_MAX)
+        self._bad: list[str] = []
+        self._bad_count = 0
 
+    def run(self, blocks: Iterator[bytes]) -> tuple[PreAdviceArrays, list[str]]:
+        """Load all blocks, the first line of a CSV included."""
+        form: _Format = _Ndjson()
+        line = 1
+        if self._path.suffix != ".ndjson":
+            head, _, rest = next(blocks, b"").partition(b"\n")
+            form = _Csv(self._path, head)
+            line += 1
+            self._enter(rest, line, form)
+            line += rest.count(b"\n")
+        for content in blocks:
+            self._enter(content, line, form)
+            line += content.count(b"\n")
+        return self._table.arrays(), self._problems()
 
-def _waybill_problem(waybill: str) -> str:
-    if not waybill:
-        return "empty; give it or remove the line"
-    if len(waybill) > CODE_BYTES:
-        return f"{waybill!r:.40}... is longer than {CODE_BYTES} bytes; no scan carries it"
-    if not waybill.isascii() or not waybill.isprintable() or " " in waybill:
-        return f"{waybill!a:.60} holds more than printable ASCII without blanks; correct it"
-    if waybill[0] == "]" and waybill[1:3].isalnum() and len(waybill) > 2:
-        return f"{waybill!r} begins with an AIM prefix; remove the first three characters"
-    return ""
+    def _enter(self, content: bytes, line: int, form: _Format) -> None:
+        """Enter the lines of a block, the first of which has the number ``line``."""
+        rows, filled = read_plain(form.plain(content), form.order, self._words)
+        odd = np.flatnonzero(~filled).tolist()
+        texts = content.split(b"\n") if odd else []
+        for k in odd:
+            try:
+                values = form.values(texts[k])
+                if values:
+                    self._words.enter(values, rows, k)
+            except BadLineError as problem:
+                self._bad_count += 1
+                if len(self._bad) < BAD_LINES_LISTED_MAX:
+                    self._bad.append(f"{self._path}:{line + k}: {problem}")
+        gone = self._table.add(rows, np.arange(line, line + len(filled)))
+        if gone < len(filled):
+            is_full = self._table.waybills >= PRE_ADVICE_MAX
+            raise ConfigError(
+                f"{self._path}:{line + gone}: more than {PRE_ADVICE_MAX} waybills; "
+                "leave out those delivered already"
+                if is_full
+                else f"{self._path}: grew while it was read; load it once it is whole"
+            )
+
+    def _problems(self) -> list[str]:
+        problems = list(self._bad)
+        if self._bad_count > len(self._bad):
+            problems.append(f"{self._path}: {self._bad_count - len(self._bad)} more bad lines")
+        replaced = self._table.replaced()
+        problems += [
+            f"{self._path}:{before}: waybill: {waybill.decode()} is in line {after} too, "
+            "which counts"
+            for before, after, waybill in replaced
+        ]
+        if self._table.replaced_count > len(replaced):
+            more = self._table.replaced_count - len(replaced)
+            problems.append(f"{self._path}: {more} more lines are replaced by later ones")
+        return problems

@@ -9,15 +9,12 @@ from routing_tables.load import load_network
 from routing_tables.schema import Network, lianyungang
 from sorter.config import Line, SiteFile
 from sorter.plans.compile import compile_plan
-from sorter.plans.image import write_image
+from sorter.plans.image import FORMAT, write_image
 from sorter.plans.machine import load_chutes
 from sorter.plans.plan import load_plan
 from sorter.plans.pre_advice import load_pre_advice
 from sorter.wiring.active import Active, read_active, write_active
 from sorter.wiring.paths import StatePaths
-
-BAD_LINES_SHOWN_MAX = 20
-"""Bad pre-advice lines named one by one; the rest are counted."""
 
 
 def prepare(site: SiteFile) -> list[str]:
@@ -64,9 +61,7 @@ def _prepare_pre_advice(
     image = write_image("pre_advice", arrays, state.plans, {"source": str(source)})
     version = active.version + 1 if active else 1
     write_active(state.pre_advice, Active(image, version, inputs, source.name))
-    hidden = len(problems) - BAD_LINES_SHOWN_MAX
-    more = [f"{source}: {hidden} more bad lines"] if hidden > 0 else []
-    return [*problems[:BAD_LINES_SHOWN_MAX], *more]
+    return problems
 
 
 def _plan_inputs(folder: Path, line: Line) -> list[Path]:
@@ -76,7 +71,9 @@ def _plan_inputs(folder: Path, line: Line) -> list[Path]:
 
 
 def _hash_of(paths: Iterable[Path]) -> str:
-    digest = hashlib.sha256(routing_tables.__doc__.encode() if routing_tables.__doc__ else b"")
+    # An image of another format is made anew, although its sources are the same.
+    digest = hashlib.sha256(b"format %d\0" % FORMAT)
+    digest.update(routing_tables.__doc__.encode() if routing_tables.__doc__ else b"")
     for path in paths:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

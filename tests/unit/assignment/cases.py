@@ -1,6 +1,7 @@
 """Small worlds for the decision: few codes, places and chutes, so that everything collides."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from plc_adapters.contract import CODE_BYTES, ChuteState, Disposition, ScanStatu
 
 SECOND = 1_000_000_000
 START_NS = 1_800_000_000 * SECOND
+TODAY = datetime.fromtimestamp(START_NS // SECOND, UTC).date()
 CHUTE_NUMBERS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1023]
 PLACES = [
     "32", "33", "3207", "320706", "320706001", "320706001002", "320706001003", "320722",
@@ -21,7 +23,7 @@ DESTINATIONS = [
 ]  # fmt: skip
 EXCEPTIONS = [
     Disposition.NO_READ, Disposition.CONFLICT, Disposition.NOT_A_WAYBILL,
-    Disposition.UNKNOWN_DESTINATION, Disposition.NO_ROUTE, Disposition.LAP_LIMIT,
+    Disposition.UNKNOWN_DESTINATION, Disposition.NO_ROUTE, Disposition.LAP_LIMIT, *naive.HOLDS,
     Disposition.AMBIGUOUS, Disposition.BAG,
 ]  # fmt: skip
 CLASSES = 2
@@ -119,6 +121,15 @@ def chained(made: dict[int, naive.Group]) -> dict[int, naive.Group]:
     return made
 
 
+MEASURES = [-1, 0, 1, 99, 100, 101]
+LIMITS = st.just(naive.Limits()) | st.builds(
+    naive.Limits,
+    st.sampled_from([0, 100]),
+    st.tuples(*[st.sampled_from([0, 0, 100])] * 3),
+    st.booleans(),
+)
+
+
 @st.composite
 def plans(draw: st.DrawFn, *, friendly: bool) -> naive.Plan:
     brands = draw(st.sampled_from(BRAND_SETS))
@@ -153,6 +164,7 @@ def plans(draw: st.DrawFn, *, friendly: bool) -> naive.Plan:
         others=draw(st.lists(st.sampled_from(OTHERS), unique=True)),
         unproved=draw(st.sets(st.sampled_from(patterns))) if patterns else set(),
         checks=CHECKED if draw(st.booleans()) else {},
+        limits=draw(LIMITS),
     )
 
 
@@ -164,6 +176,8 @@ def advices(draw: st.DrawFn, *, friendly: bool) -> dict[bytes, naive.Advice]:
         st.sampled_from([0, 1, 2, 3, 31]),
         st.integers(0, CLASSES + 1),
         st.sampled_from(DESTINATIONS[2:] if friendly else DESTINATIONS),
+        st.just(frozenset()) | st.frozensets(st.sampled_from(naive.HOLDS[:5])),
+        st.sampled_from([None, None, TODAY, TODAY - timedelta(1), TODAY + timedelta(1)]),
     )
     if friendly:
         return {waybill: draw(advice) for waybill in WAYBILLS}
@@ -201,6 +215,8 @@ def turns(draw: st.DrawFn, numbers: list[int], *, friendly: bool) -> Turn:
         ),
         codes=good | codes if friendly else codes,
         status=STATUSES,
+        weight_g=st.sampled_from(MEASURES),
+        sizes_mm=st.tuples(*[st.sampled_from(MEASURES)] * 3),
     )
     change = st.tuples(
         st.sampled_from([int(ChuteState.FULL), *map(int, ChuteState)]),

@@ -70,7 +70,9 @@ def test_compiled_plan_says_what_the_network_says(
 ) -> None:
     plan = load_plan(demo / "plan.toml")
     arrays, metadata = compile_plan(plan, network, chutes, 7, "LYG-HUB", 20)
-    assert arrays.scalars.tolist() == [7, plan.laps, 20_000_000, 0]
+    assert arrays.scalars.tolist() == [
+        7, plan.laps, 20_000_000, 0, 30_000, 1200, 800, 800, 0, 0, 0, 0,
+    ]  # fmt: skip
     assert metadata["groups"] == ["", *plan.groups]
     assert metadata["brands"] == ["", "LANXI", "YUNLU", "QINGFAN"]
     assert metadata["service_classes"] == ["", "same_hour", "same_day", "next_day", "economy"]
@@ -107,7 +109,8 @@ def test_compiled_groups(demo: Path, network: Network, chutes: Records) -> None:
     assert where[Disposition.NO_READ] == "NO-READ"
     assert where[Disposition.CONFLICT] == where[Disposition.NOT_A_WAYBILL] == "CONFLICT"
     assert where[Disposition.NO_ROUTE] == "UNKNOWN"
-    assert where[Disposition.INTERCEPTED] == where[Disposition.HOST_LATE] == "REJECT"
+    assert where[Disposition.INTERCEPTED] == "UNKNOWN"
+    assert where[Disposition.DAMAGED] == where[Disposition.HOST_LATE] == "REJECT"
 
 
 def test_unclear_codes_go_where_the_plan_says(
@@ -154,6 +157,7 @@ def test_every_error_is_told(change: Change, problems_of: Callable[[], list[str]
     change('no_read = "NO-READ"', 'no_read = "MISSING"')
     change('conflict = "CONFLICT"', 'conflict = "OUT-NATION"')
     change("chutes = [60]", 'chutes = [60]\noverflow = "REJECT"')
+    change('intercepted = "UNKNOWN"', "")
     change('chutes = [59]\noverflow = "REJECT"', 'chutes = [59]\noverflow = "OUT-JIANGSU"')
     told = problems_of()
     expected = [
@@ -203,6 +207,23 @@ def test_plan_of_another_centre(plan_file: Path, network: Network, chutes: Recor
     )
 
 
+def test_holds_go_by_no_chute_that_sorted_pieces_overflow_into(
+    change: Change, problems_of: Callable[[], list[str]]
+) -> None:
+    change('intercepted = "UNKNOWN"', 'intercepted = "OVERFLOW"\ndamaged = "OUT-NATION"')
+    change('default = "REJECT"', 'default = "CONFLICT"')
+    change('chutes = [58]\noverflow = "REJECT"', 'chutes = [58]\noverflow = "OVERFLOW"')
+    starts = [
+        "exceptions.damaged: OUT-NATION takes sorted pieces too (prefix 11)",
+        "exceptions.intercepted: OVERFLOW takes what overflows from",
+        "exceptions.default: CONFLICT overflows to OVERFLOW, which takes what overflows from",
+    ]
+    told = problems_of()
+    for start in starts:
+        assert sum(line.startswith(start) for line in told) == 1, (start, told)
+    assert len(told) == len(starts)
+
+
 def test_unknown_centre(change: Change, problems_of: Callable[[], list[str]]) -> None:
     change('centre = "LYG-HUB"', 'centre = "NOWHERE"')
     told = problems_of()
@@ -217,6 +238,13 @@ def test_unknown_centre(change: Change, problems_of: Callable[[], list[str]]) ->
     ("laps = 3", "laps = true", "laps: "),
     ("laps = 3", "", "laps: missing; add it"),
     ('default = "REJECT"', "", "exceptions.default: missing; add it"),
+    ("weight_g = 30000", "weight_g = -1", "limits.weight_g: "),
+    ("weight_g = 30000", "weight_g = 1.5", "limits.weight_g: "),
+    ("length_mm = 1200", "length_mm = 32768", "limits.length_mm: "),
+    ("length_mm = 1200", "depth_mm = 1200", "limits.depth_mm: unknown key"),
+    ("height_mm = 800", "unknown_is_held = 1", "limits.unknown_is_held: "),
+    ("weight_g = 30000\nlength_mm = 1200\nwidth_mm = 800\nheight_mm = 800",
+     "unknown_is_held = true", "limits: Value error, unknown_is_held holds nothing"),
     ("chutes = [60]", "chutes = []", "groups.REJECT.chutes: "),
     ("chutes = [60]", "chutes = [0]", "groups.REJECT.chutes.0: "),
     ("chutes = [60]", "chutes = [1024]", "groups.REJECT.chutes.0: "),
