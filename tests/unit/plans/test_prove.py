@@ -1,7 +1,7 @@
 """A plan proved: the demo's holds, and each kind of planted fault is named with a barcode."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from sorter.plans.proof_report import FINDINGS_MAX, Finding, Proof, Verdicts
 from sorter.plans.prove import prove
 
 CENTRE = "LYG-HUB"
-Rows = list[tuple[str, str, str, str]]
+Rows = Sequence[tuple[str, str, str, str]]
 Prove = Callable[..., Proof]
 
 
@@ -46,7 +46,7 @@ def proved(demo: Path, tmp_path: Path, network: Network, chutes: Records) -> Pro
 @pytest.fixture
 def routes(network: Network) -> Rows:
     """The demo's routes as a table's rows."""
-    return [tuple(route) for route in derive_routes(network, CENTRE)]
+    return list(derive_routes(network, CENTRE))
 
 
 def only(proof: Proof, kind: str) -> Finding:
