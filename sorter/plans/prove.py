@@ -43,6 +43,8 @@ REACTION_MS = 20
 """What a PLC needs between holding an instruction and acting on it, unless the site says more."""
 PRODUCT_CODE = b"6901234567892"
 """An EAN-13 of a product (GS1 prefix 690 to 699); no waybill."""
+FIRST_LAP = 0
+"""Not the last one of any plan: what finds no chute stays on, and shows."""
 AREA_DIGITS = 6
 """Places without a route are told by area."""
 
@@ -176,7 +178,7 @@ def _check_cases(bench: _Bench, cases: Cases) -> int:
     holding = bench.rules.holding(cases.destination)
     rule = holding[np.arange(len(cases)), cases.brand, cases.service_class]
     expected = bench.rules.groups(group_numbers(bench.plan))[rule]
-    whole = cases.ask(np.arange(len(cases)), bench.chutes, bench.arrays, 1)
+    whole = cases.ask(np.arange(len(cases)), bench.chutes, bench.arrays, FIRST_LAP)
     bench.decisions += len(cases)
     disposition = whole["disposition"]
     for number in np.flatnonzero(rule == 0).tolist():
@@ -250,7 +252,7 @@ def _check_outage(
     )
     if not len(which):
         return
-    after = cases.ask(which, bench.with_out(chute), bench.arrays, 1)
+    after = cases.ask(which, bench.with_out(chute), bench.arrays, FIRST_LAP)
     bench.decisions += len(which)
     into = after["chutes"][:, 0]
     for k in np.flatnonzero((into == 0) | (into == chute)).tolist():
@@ -309,7 +311,7 @@ def _ask_exception(
         codes = np.zeros((1, len(texts), CODE_BYTES), np.uint8)
         for k, text in enumerate(texts):
             codes[0, k, : len(text)] = list(text)
-        made = ask(codes, 1, chutes, bench.arrays, mapped_pre_advice(no_pre_advice()))[0]
+        made = ask(codes, FIRST_LAP, chutes, bench.arrays, mapped_pre_advice(no_pre_advice()))[0]
         if made["disposition"] == disposition:
             bench.decisions += 1
             shown = " ".join(text.decode() for text in texts)
