@@ -62,6 +62,9 @@ ChutesOption = Annotated[
 NetworkOption = Annotated[
     Path | None, typer.Option(help="Folder of the network; Lianyungang's if left out.")
 ]
+SpeedOption = Annotated[
+    int, typer.Option("--speed", min=100, max=5000, help="Speed of the sorter in mm/s.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -69,12 +72,13 @@ def prove_plan(
     plan: Annotated[Path, typer.Argument(help="The plan's TOML file.")],
     chutes: ChutesOption,
     network: NetworkOption = None,
+    speed: SpeedOption = SPEED_MM_S,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Prove one plan."""
     loaded = load_plan(plan)
     tables = load_network(network or lianyungang())
-    machine = load_chutes(chutes, SPEED_MM_S)
+    machine = load_chutes(chutes, speed)
     with progress_of("asking the decision") as step:
         proof = prove(loaded, tables, machine, loaded.centre, progress=step)
     if as_json:
@@ -110,6 +114,7 @@ def whatif_plan(
     journal: Annotated[Path | None, typer.Option(help="Folder of one line's journal.")] = None,
     against: Annotated[Path | None, typer.Option(help="A plan to compare with.")] = None,
     network: NetworkOption = None,
+    speed: SpeedOption = SPEED_MM_S,
     lap_seconds: Annotated[
         float, typer.Option(min=1, max=3600, help="Once round the sorter.")
     ] = Model().lap_s,
@@ -126,7 +131,7 @@ def whatif_plan(
         raise typer.BadParameter("give one of the two", param_hint="--scans, --journal")
     loaded, other = load_plan(plan), load_plan(against) if against else None
     tables = load_network(network or lianyungang())
-    machine = load_chutes(chutes, SPEED_MM_S)
+    machine = load_chutes(chutes, speed)
     if journal:
         with progress_of("reading the journal") as step:
             recorded = gather(journal, step)

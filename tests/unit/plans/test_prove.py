@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,11 @@ from plc_adapters.contract import CODE_BYTES, Records
 from routing_tables.codes import compile_codes
 from routing_tables.routes import derive_routes
 from routing_tables.schema import Network
+from sorter.assignment.arrays import PlanArrays
 from sorter.errors import ConfigError
+from sorter.plans import prove as prove_module
 from sorter.plans.barcodes import waybills_of
+from sorter.plans.compile import compile_plan
 from sorter.plans.plan import load_plan
 from sorter.plans.proof_report import FINDINGS_MAX, Finding, Proof, Verdicts
 from sorter.plans.prove import prove
@@ -185,6 +189,26 @@ def test_exceptions_without_a_chute_in_reach(proved: Prove) -> None:
     conflict = next(f.example for f in lost if "conflict pieces" in f.text)
     assert conflict is not None
     assert len(set(conflict.barcode.split(" "))) == 2
+
+
+def test_a_compiled_plan_that_contradicts_its_routes(
+    demo: Path, network: Network, chutes: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compile_wrongly(*arguments: Any) -> tuple[PlanArrays, dict[str, Any]]:
+        arrays, names = compile_plan(*arguments)
+        swapped = arrays.zone_group.copy()
+        first, second = (names["groups"].index(name) for name in ("OUT-DELTA", "OUT-JIANGSU"))
+        swapped[arrays.zone_group == first] = second
+        return arrays._replace(zone_group=swapped), names
+
+    monkeypatch.setattr(prove_module, "compile_plan", compile_wrongly)
+    proof = prove(load_plan(demo / "plan.toml"), network, chutes, CENTRE)
+    assert {finding.kind for finding in proof.failures} == {"wrong-group"}
+    example = proof.failures[0].example
+    assert example is not None
+    assert example.path[1:3] == (
+        "route 31 (any brand, any class) to OUT-DELTA", "group OUT-JIANGSU",
+    )  # fmt: skip
 
 
 def test_a_brand_with_few_waybills_is_asked_bit_by_bit(
