@@ -37,11 +37,17 @@ def waybills_of(codes: CodeArrays, brand: int, count: int) -> NDArray[np.uint8]:
 def _ways(codes: CodeArrays, brand: int) -> NDArray[np.int64]:
     """Return int64[CODE_BYTES + 1, states]: codes of so many more bytes accepted from a state."""
     ways = np.zeros((CODE_BYTES + 1, len(codes.dfa_next)), np.int64)
-    ways[0] = codes.pattern_brand[codes.dfa_pattern] == brand
-    ways[0, DEAD] = 0
+    ways[0] = _ends(codes, brand)
     for length in range(1, CODE_BYTES + 1):
         ways[length] = np.minimum(ways[length - 1][codes.dfa_next].sum(axis=1), WAYS_MAX)
     return ways
+
+
+def _ends(codes: CodeArrays, brand: int) -> NDArray[np.bool_]:
+    """Return bool[states]: where a waybill of the brand may end."""
+    ends: NDArray[np.bool_] = codes.pattern_brand[codes.dfa_pattern] == brand
+    ends[DEAD] = False
+    return ends
 
 
 def _unrank(

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plc_adapters.contract import CODE_BYTES, EVENT, EventKind, Records
+from plc_adapters.contract import CODE_BYTES, EVENT, Disposition, EventKind, Records
 from routing_tables.codes import compile_codes
 from routing_tables.schema import Network
 from sorter.assignment.apart import decide_apart
-from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
-from sorter.assignment.identity import match_code
+from sorter.assignment.arrays import PlanArrays, PreAdviceArrays, no_pre_advice
 from sorter.assignment.tables import build_pre_advice
 from sorter.assignment.warmup import mapped_pre_advice
 from sorter.plans.barcodes import waybills_of
@@ -73,13 +72,16 @@ def ask(
     events["codes"][:, : codes.shape[1]] = codes
     pieces = np.zeros(len(codes), PIECE)
     pieces["boot_id"], pieces["lap"] = BOOT, lap
+    for records in (events, pieces):
+        for measure in ("weight_g", "length_mm", "width_mm", "height_mm"):
+            records[measure] = 1  # Measured, and small: no rule about sizes is at stake.
     decisions = np.zeros(len(codes), DECISION)
     decide_apart(events, pieces, chutes, plan, pre, decisions)
     return decisions
 
 
 def cases_of(
-    network: Network, plan: PlanArrays, destinations: NDArray[np.int64]
+    network: Network, plan: PlanArrays, chutes: Records, destinations: NDArray[np.int64]
 ) -> Iterator[Cases]:
     """Yield all cases of these destinations, up to CASES_MAX at once.
 
@@ -88,7 +90,7 @@ def cases_of(
     classes = len(network.service_classes) + 1
     most = min(CASES_MAX, len(destinations) * classes)
     codes = compile_codes(network.brands)
-    texts = [_unbranded(plan, most)]
+    texts = [_unbranded(plan, chutes, most)]
     texts += [waybills_of(codes, brand, most) for brand in range(1, len(network.brands) + 1)]
     asked = [brand for brand, known in enumerate(texts) if len(known)]
     # So many that each has a waybill of its own, even if a brand's pattern knows few.
@@ -120,10 +122,10 @@ def _advised(
     return Cases(destination, brand, service_class, waybills, mapped_pre_advice(table))
 
 
-def _unbranded(plan: PlanArrays, most: int) -> NDArray[np.uint8]:
+def _unbranded(plan: PlanArrays, chutes: Records, most: int) -> NDArray[np.uint8]:
     """Return waybills that no pattern knows; none where some pattern knows even these."""
     texts: NDArray[Any] = np.array([UNBRANDED.format(n) for n in range(most)], f"S{CODE_BYTES}")
     waybills = texts.view(np.uint8).reshape(most, CODE_BYTES)
-    length = len(UNBRANDED.format(0))
-    known = any(match_code(waybill, length, plan) for waybill in waybills)
-    return waybills[:0] if known else waybills
+    nothing = mapped_pre_advice(no_pre_advice())
+    decided = ask(waybills[:, None, :], 0, chutes, plan, nothing)["disposition"]
+    return waybills if (decided == Disposition.NOT_A_WAYBILL).all() else waybills[:0]

@@ -123,7 +123,7 @@ def prove(
     destinations = destinations_of(network, bench.rules)
     asked = deliberate = 0
     every = len(destinations) * (len(network.brands) + 1) * (len(network.service_classes) + 1)
-    for cases in cases_of(network, bench.arrays, destinations):
+    for cases in cases_of(network, bench.arrays, bench.chutes, destinations):
         deliberate += _check_cases(bench, cases)
         asked += len(cases)
         if progress:
