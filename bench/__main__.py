@@ -4,12 +4,17 @@ Example: python -m bench --small --json build/bench.json
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
-from bench import assignment, latency
-from bench.report import render, save
+from bench import assignment, latency, whatif
+from bench.report import Report, render, save
 
-BENCHES = {"assignment": assignment.run, "latency": latency.run}
+BENCHES: dict[str, Callable[..., Report]] = {
+    "assignment": assignment.run,
+    "latency": latency.run,
+    "whatif": whatif.run,
+}
 
 
 def main() -> None:

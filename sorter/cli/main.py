@@ -9,7 +9,7 @@ import typer
 from plc_adapters.contract import AdapterError
 from routing_tables.errors import TableError
 from sorter import __version__
-from sorter.cli import config, demo, plan, run, trace
+from sorter.cli import config, demo, plan, plan_proof, run, trace
 from sorter.errors import Exit, SorterError
 
 EXIT_CODES = """
@@ -29,6 +29,7 @@ app.command("run", help=run.HELP)(run.run)
 app.command("demo", help=demo.HELP)(demo.demo)
 app.command("trace", help=trace.HELP)(trace.trace)
 app.add_typer(config.app, name="config", help="Look at site files.")
+plan_proof.register(plan.app)
 app.add_typer(plan.app, name="plan", help="Look after sort plans.")
 
 

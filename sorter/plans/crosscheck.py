@@ -77,9 +77,19 @@ def _check_chutes(plan: Plan, chutes: Records, findings: Findings) -> None:
                     where, f"chute {chute} is {twice}; a chute belongs to one group, once"
                 )
             owner.setdefault(chute, name)
-    spare = [int(number) for number in np.flatnonzero(chutes["exists"]) if number not in owner]
+    for chute in plan.spare:
+        if not chutes[chute]["exists"] or chute in owner:
+            why = f"in {owner[chute]}" if chute in owner else "not on the machine"
+            findings.problems.add(f"{plan.source}: spare", f"chute {chute} is {why}; remove it")
+    spare = unused_chutes(plan, chutes)
     if spare:
         findings.warnings.append(f"{plan.source}: no group uses the chutes {_some(spare)}")
+
+
+def unused_chutes(plan: Plan, chutes: Records) -> list[int]:
+    """Return the machine's chutes that are in no group and not listed as spare."""
+    known = {*plan.spare, *(chute for group in plan.groups.values() for chute in group.chutes)}
+    return [int(number) for number in np.flatnonzero(chutes["exists"]) if number not in known]
 
 
 def _check_overflows(plan: Plan, problems: Problems) -> None:

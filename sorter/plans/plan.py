@@ -4,6 +4,7 @@
     centre = "LYG-HUB"
     routes = "network"          # or the path of a CSV: brand,service_class,prefix,group
     laps = 3                    # a piece may go round so often after its first pass
+    spare = [59]                # chutes that no group uses on purpose; may be left out
 
     [groups.NODE-320722]
     policy = "balanced"         # or ordered, filling
@@ -128,6 +129,7 @@ class _PlanFile(_Section):
     centre: GroupName
     routes: Annotated[str, Field(min_length=1, max_length=1024)]
     laps: int = Field(strict=True, ge=1, le=LAPS_MAX)
+    spare: list[Chute] = Field(default_factory=list, max_length=CHUTE_NUMBER_MAX)
     groups: dict[GroupName, Group] = Field(min_length=1, max_length=GROUPS_MAX)
     exceptions: Exceptions
     limits: Limits = Limits()
@@ -147,6 +149,8 @@ class Plan:
     groups: dict[str, Group]
     exceptions: Exceptions
     limits: Limits = field(default_factory=Limits)
+    spare: tuple[int, ...] = ()
+    """Chutes of the machine that no group uses on purpose."""
 
 
 def load_plan(path: Path) -> Plan:
@@ -168,4 +172,5 @@ def load_plan(path: Path) -> Plan:
         groups=file.groups,
         exceptions=file.exceptions,
         limits=file.limits,
+        spare=tuple(file.spare),
     )

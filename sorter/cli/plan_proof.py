@@ -1,0 +1,271 @@
+"""``sorter plan prove``, ``diff`` and ``whatif``: whether a plan can be trusted, before it runs."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from routing_tables.load import load_network
+from routing_tables.schema import lianyungang
+from sorter.cli.plan import SPEED_MM_S
+from sorter.errors import ConfigError, Exit
+from sorter.plans.diff import Difference, Move, Target, diff
+from sorter.plans.machine import load_chutes
+from sorter.plans.plan import load_plan
+from sorter.plans.proof_report import Finding, Proof
+from sorter.plans.prove import prove
+from sorter.plans.scans import load_scans
+from sorter.plans.whatif import Model, Totals, WhatIf, whatif
+from sorter.plans.whatif_picture import draw
+from sorter.wiring.scans import gather
+
+WHATIF_HELP = """Try a sort plan over recorded pieces: loads, laps, overflow, what goes elsewhere.
+
+The recording is a line's journal, or a file (CSV, or NDJSON named .ndjson) with
+scanned_at,brand,service_class,destination,disposition,chute,laps. It is replayed in a model: the
+decision answers at once, a piece goes into its first chute, a full chute is empty again after
+--empty-seconds, a piece without a chute comes by again after --lap-seconds. Without --against the
+plan is held against what was recorded.
+
+Example: sorter plan whatif new.toml --chutes chutes.csv --journal state/journal/loop-1
+"""
+SHIFTS_SHOWN_MAX = 20
+"""Shifts listed for a person; JSON has more."""
+PROVE_HELP = """Prove a sort plan: ask the decision itself about everything that can come.
+
+Every destination, brand and service class, with the machine whole and with each chute out; every
+exception; the routes against each other. A fault is shown with a barcode, its pre-advice row and
+the way of the decision. Ends with 1 if there is one.
+
+Example: sorter plan prove plan.toml --chutes chutes.csv
+"""
+DIFF_HELP = """Show what changes from one sort plan to another: places by prefix, groups, chutes.
+
+Ends with 0 whether they differ or not.
+
+Example: sorter plan diff plan.toml new.toml --chutes chutes.csv
+"""
+INDENT = orjson.OPT_INDENT_2
+PREFIXES_SHOWN_MAX = 12
+"""Prefixes of one change that are listed; the rest are counted. JSON has all."""
+
+ChutesOption = Annotated[
+    Path, typer.Option(help="The sorter's CSV: chute,position_mm,capacity_pieces.")
+]
+NetworkOption = Annotated[
+    Path | None, typer.Option(help="Folder of the network; Lianyungang's if left out.")
+]
+SpeedOption = Annotated[
+    int, typer.Option("--speed", min=100, max=5000, help="Speed of the sorter in mm/s.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def prove_plan(
+    plan: Annotated[Path, typer.Argument(help="The plan's TOML file.")],
+    chutes: ChutesOption,
+    network: NetworkOption = None,
+    speed: SpeedOption = SPEED_MM_S,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Prove one plan."""
+    loaded = load_plan(plan)
+    tables = load_network(network or lianyungang())
+    machine = load_chutes(chutes, speed)
+    with progress_of("asking the decision") as step:
+        proof = prove(loaded, tables, machine, loaded.centre, progress=step)
+    if as_json:
+        typer.echo(orjson.dumps(asdict(proof) | {"holds": proof.holds}, option=INDENT))
+    else:
+        for line in proof_lines(plan, proof):
+            typer.echo(line)
+    if not proof.holds:
+        raise typer.Exit(Exit.CHECK_FAILED)
+
+
+def diff_plans(
+    old: Annotated[Path, typer.Argument(help="The plan before.")],
+    new: Annotated[Path, typer.Argument(help="The plan after.")],
+    chutes: ChutesOption,
+    network: NetworkOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Compare two plans."""
+    tables = load_network(network or lianyungang())
+    found = diff(load_plan(old), load_plan(new), tables, load_chutes(chutes, SPEED_MM_S))
+    if as_json:
+        typer.echo(orjson.dumps(asdict(found) | {"same": found.same}, option=INDENT))
+        return
+    for line in difference_lines(found):
+        typer.echo(line)
+
+
+def whatif_plan(
+    plan: Annotated[Path, typer.Argument(help="The plan to try.")],
+    chutes: ChutesOption,
+    scans: Annotated[Path | None, typer.Option(help="Recorded pieces, CSV or NDJSON.")] = None,
+    journal: Annotated[Path | None, typer.Option(help="Folder of one line's journal.")] = None,
+    against: Annotated[Path | None, typer.Option(help="A plan to compare with.")] = None,
+    network: NetworkOption = None,
+    speed: SpeedOption = SPEED_MM_S,
+    lap_seconds: Annotated[
+        float, typer.Option(min=1, max=3600, help="Once round the sorter.")
+    ] = Model().lap_s,
+    empty_seconds: Annotated[
+        float, typer.Option(min=0, max=86_400, help="Until a full chute is empty again.")
+    ] = Model().empty_s,
+    picture: Annotated[
+        Path | None, typer.Option(help="SVG file to write: pieces per chute, before and after.")
+    ] = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Try one plan."""
+    if (scans is None) == (journal is None):
+        raise typer.BadParameter("give one of the two", param_hint="--scans, --journal")
+    loaded, other = load_plan(plan), load_plan(against) if against else None
+    tables = load_network(network or lianyungang())
+    machine = load_chutes(chutes, speed)
+    if journal:
+        with progress_of("reading the journal") as step:
+            recorded = gather(journal, step)
+    else:
+        assert scans is not None
+        recorded = load_scans(scans, tables)
+    model = Model(lap_seconds, empty_seconds)
+    found = whatif(loaded, tables, machine, recorded, other, model)
+    if picture:
+        write_picture(picture, found)
+    if as_json:
+        typer.echo(orjson.dumps(asdict(found), option=INDENT))
+        return
+    for line in whatif_lines(found):
+        typer.echo(line)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``sorter plan``."""
+    app.command("prove", help=PROVE_HELP)(prove_plan)
+    app.command("diff", help=DIFF_HELP)(diff_plans)
+    app.command("whatif", help=WHATIF_HELP)(whatif_plan)
+
+
+@contextmanager
+def progress_of(what: str) -> Iterator[Callable[[float], None] | None]:
+    """Show how far something is, on a terminal; elsewhere there is nothing to call."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+def proof_lines(path: Path, proof: Proof) -> list[str]:
+    """Return a proof as lines a person reads."""
+    lines = [
+        f"plan {proof.name} of {proof.centre}: {proof.destinations} destinations, "
+        f"{proof.cases} cases, {proof.decisions} decisions asked; "
+        f"{proof.deliberate} cases are without route on purpose"
+    ]
+    if proof.spare:
+        lines.append(f"spare chutes: {', '.join(map(str, proof.spare))}")
+    for finding in proof.warnings:
+        lines += _finding_lines("warning", finding)
+    for finding in proof.failures:
+        lines += _finding_lines("FAILED", finding)
+    verdict = "holds" if proof.holds else f"does not hold: {len(proof.failures)} faults"
+    return [*lines, f"{path}: {verdict}"]
+
+
+def _finding_lines(word: str, finding: Finding) -> list[str]:
+    lines = [f"{word}: {finding.text}"]
+    case = finding.example
+    if case is None:
+        return lines
+    out = f", chute {case.closed_chute} out" if case.closed_chute else ""
+    lines.append(f"  {finding.cases} cases; the first: barcode {case.barcode or 'none'}{out}")
+    if case.pre_advice:
+        lines.append(f"  pre-advice: {case.pre_advice}")
+    lines.append(f"  {' > '.join(case.path)}")
+    return lines
+
+
+def difference_lines(found: Difference) -> list[str]:
+    """Return a difference as lines a person reads."""
+    if found.same:
+        return [f"{found.before} and {found.after} do the same"]
+    lines = [f"{found.before} -> {found.after}"]
+    for change in found.changes:
+        shown = ", ".join(change.prefixes[:PREFIXES_SHOWN_MAX])
+        hidden = len(change.prefixes) - PREFIXES_SHOWN_MAX
+        more = f" and {hidden} more" if hidden > 0 else ""
+        lines.append(f"{shown}{more}  ({change.places} places)")
+        lines += [f"  {_move_text(move)}" for move in change.moves]
+    return [*lines, *found.parts]
+
+
+def _move_text(move: Move) -> str:
+    brands = ", ".join(move.brands) or "all brands"
+    classes = ", ".join(move.service_classes) or "all classes"
+    return f"{brands}; {classes}: {_target_text(move.before)} -> {_target_text(move.after)}"
+
+
+def _target_text(target: Target) -> str:
+    chutes = " ".join(map(str, target.chutes))
+    return f"{target.group} [{chutes}]" if chutes else target.group
+
+
+def write_picture(path: Path, found: WhatIf) -> None:
+    """Write the picture of a what-if.
+
+    Raises:
+        ConfigError: the file can't be written.
+    """
+    try:
+        path.write_text(draw(found), "utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: can't be written: {error.strerror}; correct the path or its rights"
+        ) from None
+
+
+def whatif_lines(found: WhatIf) -> list[str]:
+    """Return a what-if as lines a person reads."""
+    lines = [
+        f"{found.plan} over {found.before.pieces} pieces, against {found.against}; "
+        f"a lap takes {found.model.lap_s:g} s, emptying {found.model.empty_s:g} s",
+        f"{'':24}{found.against[:24]:>26}{found.plan[:24]:>26}",
+    ]
+    rows = zip(_totals_rows(found.before), _totals_rows(found.after), strict=True)
+    lines += [f"{name:24}{was:>26}{now:>26}" for (name, was), (_, now) in rows]
+    lines += ["", f"{'chute':>5} {'group':24}{'takes':>7}{'before':>9}{'after':>9}{'emptied':>9}"]
+    lines += [
+        f"{c.chute:5} {c.group:24}{c.capacity:7}{c.before:9}{c.after:9}{c.emptied:9}"
+        for c in found.chutes
+    ]
+    lines += ["", f"{found.shifted} pieces go to chutes of another group"]
+    for shift in found.shifts[:SHIFTS_SHOWN_MAX]:
+        was, now = (f"chute {n}" if n else "no chute" for n in (shift.before, shift.after))
+        lines.append(f"{shift.pieces:9}  {shift.what}: {was} -> {now}")
+    hidden = len(found.shifts) - SHIFTS_SHOWN_MAX + found.shifts_hidden
+    return [*lines, f"{hidden} more shifts; --json lists them"] if hidden > 0 else lines
+
+
+def _totals_rows(totals: Totals) -> list[tuple[str, str]]:
+    """Return what became of all pieces, as names and texts."""
+    return [
+        ("recirculated", f"{totals.recirculated_share:.2%}"),
+        ("laps stayed on", str(totals.laps)),
+        ("overflow", f"{totals.overflow_share:.2%}"),
+        ("exceptions", f"{totals.exception_share:.2%}"),
+        ("in no chute", str(totals.unplaced)),
+        ("peak minute", totals.peak_minute.removesuffix("+00:00")),
+        ("scans in it", str(totals.peak_scans)),
+    ]
