@@ -6,7 +6,7 @@ from pathlib import Path
 
 import routing_tables
 from routing_tables.load import load_network
-from routing_tables.schema import Network, lianyungang
+from routing_tables.schema import Network, companies, lianyungang
 from sorter.config import Line, SiteFile
 from sorter.plans.compile import compile_plan
 from sorter.plans.image import FORMAT, write_image
@@ -67,7 +67,7 @@ def _prepare_pre_advice(
 def _plan_inputs(folder: Path, line: Line) -> list[Path]:
     plan = load_plan(line.plan)
     routes = [plan.routes] if isinstance(plan.routes, Path) else []
-    return [line.plan, line.machine.chutes, *routes, *sorted(folder.iterdir())]
+    return [line.plan, line.machine.chutes, *routes, companies(), *sorted(folder.iterdir())]
 
 
 def _hash_of(paths: Iterable[Path]) -> str:
