@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from plc_adapters.contract import CODE_BYTES
 from routing_tables.codes import DEAD, START, CodeArrays
+from sorter.assignment.arrays import ACCEPT_CLASSES
 
 WAYS_MAX = 1 << 40
 """Codes of one length that are told apart; more are as good as so many."""
@@ -44,8 +45,13 @@ def _ways(codes: CodeArrays, brand: int) -> NDArray[np.int64]:
 
 
 def _ends(codes: CodeArrays, brand: int) -> NDArray[np.bool_]:
-    """Return bool[states]: where a waybill of the brand may end."""
-    ends: NDArray[np.bool_] = codes.pattern_brand[codes.dfa_pattern] == brand
+    """Return bool[states]: where a code may end that the brand's patterns accept.
+
+    Check digits are not made right, and others may accept it as well: it is to be pre-advised.
+    """
+    bits = codes.accept_sets[..., :ACCEPT_CLASSES] >> (brand - 1) & 1
+    of_brand = np.asarray(bits.any(axis=(1, 2)))
+    ends: NDArray[np.bool_] = of_brand[codes.dfa_accept]
     ends[DEAD] = False
     return ends
 
