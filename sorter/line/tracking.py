@@ -93,6 +93,16 @@ class Tracking:
         in_flight: Records = touched[touched["boot_id"] != 0]
         return in_flight
 
+    def versions_in_flight(self) -> dict[int, int]:
+        """Return how many pieces in flight go by each plan version; 0 stands for the active one."""
+        versions, counts = np.unique(self.in_flight()["plan_version"], return_counts=True)
+        return dict(zip(versions.tolist(), counts.tolist(), strict=True))
+
+    def is_empty(self) -> bool:
+        """Return whether no piece is in flight."""
+        at = self._t.registers
+        return bool(at[Register.ROWS_TOUCHED] == at[Register.ROWS_FREED])
+
     def apply(self, events: Records) -> tuple[NDArray[np.int32], Records]:
         """Apply EVENTs in order.
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from plc_adapters.contract import Adapter, LinkStatus, Resume
@@ -24,6 +25,7 @@ from sorter.outlets.board import BoardWriter, LineBoard, chutes_of_groups
 from sorter.outlets.layout import JournalStatus
 from sorter.plans.image import map_image
 from sorter.plans.machine import load_chutes
+from sorter.plans.versions import need_version
 from sorter.ports import Batch, Snapshot
 from sorter.wiring.active import read_active
 from sorter.wiring.paths import StatePaths
@@ -118,11 +120,12 @@ def _make_line(
 ) -> RunningLine:
     line = site.lines[number]
     plan, metadata = _plan(line, state)
+    decider = Decider(plan, pre_advice)
+    _hold_versions(line.name, decider, tracking, state.versions(line.name))
     outlet = board.line(number, lambda: ledger_of(tracking).as_dict(), line.machine.speed_mm_s)
     groups = chutes_of_groups(metadata["groups"], plan.group_first, plan.group_chutes)
     outlet.set_plan(metadata["name"], metadata["version"], metadata["brands"], groups)
     adapter = create(line.adapter, number, line.link, clock.now_ns)
-    decider = Decider(plan, pre_advice)
     loop = LineLoop(number, line.name, adapter, tracking, decider, journal, outlet, clock)
     return RunningLine(loop, adapter, tracking, outlet, resume)
 
@@ -135,6 +138,20 @@ def _plan(line: Line, state: StatePaths) -> tuple[PlanArrays, dict[str, Any]]:
             "'sorter plan compile --config' with this site file first"
         )
     return map_image(active.image, PlanArrays)
+
+
+def _hold_versions(name: str, decider: Decider, tracking: Tracking, folder: Path) -> None:
+    """Hold the versions by which the pieces in flight go; tell of those that are gone."""
+    counts = tracking.versions_in_flight()
+    for version in sorted(counts.keys() - {0, decider.plan_version}, reverse=True):
+        try:
+            decider.hold(map_image(need_version(folder, version).image, PlanArrays)[0])
+        except (ConfigError, ValueError) as error:
+            _logger.warning(
+                "line %s: %d pieces on the sorter were inducted under plan version %d, which can't "
+                "be used (%s); they are decided under version %d",
+                name, counts[version], version, error, decider.plan_version,
+            )  # fmt: skip
 
 
 def _pre_advice(state: StatePaths) -> PreAdviceArrays:
