@@ -113,6 +113,8 @@ class Decider:
     ) -> int:
         """Decide run by run of the same version, so that scans are decided in their order."""
         scans = np.flatnonzero((events["kind"] == EventKind.SCANNED) & (rows >= 0))
+        if not len(scans):
+            return 0
         versions = state.pieces["plan_version"][rows[scans]]
         starts = np.flatnonzero(np.diff(versions.astype(np.int64), prepend=-1))
         firsts = scans[starts].tolist()

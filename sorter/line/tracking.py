@@ -1,6 +1,7 @@
 """Which piece is this, and what has happened to it: one line's state, changed by events only."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,11 @@ class Tracking:
         """Return whether no piece is in flight."""
         at = self._t.registers
         return bool(at[Register.ROWS_TOUCHED] == at[Register.ROWS_FREED])
+
+    def lock_only(self, numbers: Iterable[int]) -> None:
+        """Lock these chutes and no others: an operator's word, which outlasts the PLC's."""
+        self._t.chutes["locked"] = 0
+        self._t.chutes["locked"][list(numbers)] = 1
 
     def apply(self, events: Records) -> tuple[NDArray[np.int32], Records]:
         """Apply EVENTs in order.

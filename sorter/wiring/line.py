@@ -27,8 +27,11 @@ from sorter.plans.image import map_image
 from sorter.plans.machine import load_chutes
 from sorter.plans.versions import need_version
 from sorter.ports import Batch, Snapshot
-from sorter.wiring.active import read_active
+from sorter.wiring.active import Active, read_active
+from sorter.wiring.control import Control
+from sorter.wiring.control_client import socket_path
 from sorter.wiring.paths import StatePaths
+from sorter.wiring.plan_life import PlanLife
 from sorter.wiring.process import settle_memory, stop_on_signals
 
 BEAT_S = 0.1
@@ -50,6 +53,7 @@ class RunningLine:
     tracking: Tracking
     outlet: LineBoard
     resume: Resume
+    life: PlanLife
 
 
 async def run_line(site: SiteFile) -> None:
@@ -94,7 +98,8 @@ async def run_line(site: SiteFile) -> None:
     settle_memory()
     board.set_ready()
     try:
-        await _run(lines, board, journal, site.journal.queue_batches_max, stop)
+        control = Control(socket_path(state), {line.loop.name: line.life for line in lines})
+        await _run(lines, board, journal, site.journal.queue_batches_max, control, stop)
     finally:
         for line in lines:
             line.outlet.publish(line.tracking, line.adapter.status)
@@ -119,7 +124,7 @@ def _make_line(
     clock: Clock,
 ) -> RunningLine:
     line = site.lines[number]
-    plan, metadata = _plan(line, state)
+    active, plan, metadata = _plan(line, state)
     decider = Decider(plan, pre_advice)
     _hold_versions(line.name, decider, tracking, state.versions(line.name))
     outlet = board.line(number, lambda: ledger_of(tracking).as_dict(), line.machine.speed_mm_s)
@@ -127,17 +132,18 @@ def _make_line(
     outlet.set_plan(metadata["name"], metadata["version"], metadata["brands"], groups)
     adapter = create(line.adapter, number, line.link, clock.now_ns)
     loop = LineLoop(number, line.name, adapter, tracking, decider, journal, outlet, clock)
-    return RunningLine(loop, adapter, tracking, outlet, resume)
+    life = PlanLife(line.name, state, loop.commands, decider, tracking, outlet, clock, active)
+    return RunningLine(loop, adapter, tracking, outlet, resume, life)
 
 
-def _plan(line: Line, state: StatePaths) -> tuple[PlanArrays, dict[str, Any]]:
+def _plan(line: Line, state: StatePaths) -> tuple[Active, PlanArrays, dict[str, Any]]:
     active = read_active(state.active_plan(line.name))
     if active is None:
         raise ConfigError(
             f"{state.active_plan(line.name)}: line {line.name} has no compiled plan; run "
             "'sorter plan compile --config' with this site file first"
         )
-    return map_image(active.image, PlanArrays)
+    return active, *map_image(active.image, PlanArrays)
 
 
 def _hold_versions(name: str, decider: Decider, tracking: Tracking, folder: Path) -> None:
@@ -166,18 +172,20 @@ async def _run(
     board: BoardWriter,
     journal: JournalWriter,
     queue_max: int,
+    control: Control,
     stop: asyncio.Event,
 ) -> None:
     """Turn the loops until told to stop or until one of them can't go on."""
     turning = [asyncio.create_task(line.loop.run(line.resume, stop)) for line in lines]
     beating = asyncio.create_task(_beat(lines, board, journal, queue_max))
     stopped = asyncio.create_task(stop.wait())
+    controlling = asyncio.create_task(control.run())
     try:
         await asyncio.wait([*turning, beating, stopped], return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
             await asyncio.wait(turning, timeout=END_S)
     finally:
-        everything = [*turning, beating, stopped]
+        everything = [*turning, beating, stopped, controlling]
         for task in everything:
             task.cancel()
         ended = await asyncio.gather(*everything, return_exceptions=True)

@@ -3,15 +3,18 @@
 from copy import deepcopy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from bench import naive
-from bench.naive_arrays import plan_arrays
+from bench.naive_arrays import chute_records, plan_arrays
+from plc_adapters.contract import EVENT, EventKind
 from sorter.assignment.arrays import no_pre_advice
 from sorter.assignment.decider import PLANS_HELD_MAX, Decider
 from sorter.assignment.warmup import empty_plan
+from sorter.line.tracking import Tracking
 from tests.unit.assignment.cases import World, plans, worlds
 from tests.unit.assignment.driver import Compiled
 from tests.unit.assignment.test_decision import assert_same_memory
@@ -19,7 +22,7 @@ from tests.unit.assignment.test_decision import assert_same_memory
 
 @given(worlds(), st.lists(plans(friendly=True), min_size=1, max_size=3), st.data())
 @settings(
-    max_examples=150, deadline=None,
+    max_examples=80, deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 def test_several_versions_decide_as_the_plain_decision_does(
@@ -58,6 +61,15 @@ def test_versions_are_held_while_in_use_and_then_let_go() -> None:
     decider.let_go({0: 4, 5: 1, 98: 2})
     assert decider.held == (3, 5)
     assert decider.has_room(99)
+
+
+def test_a_batch_without_a_scan_decides_nothing_whatever_is_held() -> None:
+    decider, tracking = numbered(1), Tracking(chute_records({}), rows=4)
+    decider.hold(numbered(2).plan)
+    events = np.zeros(2, EVENT)
+    events["kind"], events["boot_id"], events["piece_id"] = EventKind.INDUCTED, 7, (1, 2)
+    rows, _ = tracking.apply(events)
+    assert len(decider.decide(events, rows, tracking, 0)) == 0
 
 
 def test_a_piece_whose_version_is_gone_goes_by_the_active_one() -> None:
