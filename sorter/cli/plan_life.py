@@ -9,7 +9,7 @@ import typer
 from sorter.config import Line, SiteFile, load_site
 from sorter.errors import CommandError, Refusal
 from sorter.plans.versions import list_versions
-from sorter.wiring.active import read_active
+from sorter.wiring.active import read_active, read_json
 from sorter.wiring.control_client import LineClient
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.prepare import is_current, make_plan_version, newest_of, os_user
@@ -57,11 +57,10 @@ def list_plans(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002
     told: list[dict[str, Any]] = []
     for line in site.lines:
         active = read_active(state.active_plan(line.name))
-        pending = state.pending_plan(line.name)
         told.append({
             "line": line.name,
             "active": active.version if active else None,
-            "pending": orjson.loads(pending.read_bytes()) if pending.exists() else None,
+            "pending": read_json(state.pending_plan(line.name)),
             "versions": [each.as_dict() for each in list_versions(state.versions(line.name))],
         })  # fmt: skip
     if as_json:

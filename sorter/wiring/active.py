@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -51,6 +52,20 @@ def read_active(path: Path) -> Active | None:
         raise ConfigError(
             f"{path}: damaged ({error}); delete it and run 'sorter plan compile' again"
         ) from None
+
+
+def read_json(path: Path) -> Any:
+    """Read a small file of what a line was told; None where there is none.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        return orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise ConfigError(f"{path}: damaged ({error}); delete it, then command it again") from None
 
 
 def write_active(path: Path, active: Active) -> None:

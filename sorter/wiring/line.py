@@ -126,7 +126,7 @@ def _make_line(
     line = site.lines[number]
     active, plan, metadata = _plan(line, state)
     decider = Decider(plan, pre_advice)
-    _hold_versions(line.name, decider, tracking, state.versions(line.name))
+    hold_versions(line.name, decider, tracking, state.versions(line.name))
     outlet = board.line(number, lambda: ledger_of(tracking).as_dict(), line.machine.speed_mm_s)
     groups = chutes_of_groups(metadata["groups"], plan.group_first, plan.group_chutes)
     outlet.set_plan(metadata["name"], metadata["version"], metadata["brands"], groups)
@@ -146,7 +146,7 @@ def _plan(line: Line, state: StatePaths) -> tuple[Active, PlanArrays, dict[str, 
     return active, *map_image(active.image, PlanArrays)
 
 
-def _hold_versions(name: str, decider: Decider, tracking: Tracking, folder: Path) -> None:
+def hold_versions(name: str, decider: Decider, tracking: Tracking, folder: Path) -> None:
     """Hold the versions by which the pieces in flight go; tell of those that are gone."""
     counts = tracking.versions_in_flight()
     for version in sorted(counts.keys() - {0, decider.plan_version}, reverse=True):

@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import orjson
-
+from plc_adapters.contract import CHUTE_NUMBER_MAX
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
 from sorter.assignment.decider import Decider
 from sorter.clock import Clock
@@ -24,7 +23,7 @@ from sorter.line.tracking import Tracking
 from sorter.outlets.board import LineBoard, chutes_of_groups
 from sorter.plans.image import map_image
 from sorter.plans.versions import PlanVersion, list_versions, need_version, write_whole
-from sorter.wiring.active import Active, read_active, write_active
+from sorter.wiring.active import Active, read_active, read_json, write_active
 from sorter.wiring.paths import StatePaths
 
 WATCH_S = 0.05
@@ -91,10 +90,10 @@ class PlanLife:
         self._clock = clock
         self._active = active
         self._turn = asyncio.Lock()
-        waits = _read(state.pending_plan(name))
+        waits = read_json(state.pending_plan(name))
         self._waits = _order(state.pending_plan(name), waits) if waits else None
         self._told_problem = ""
-        self._locks: dict[str, dict[str, str]] = _read(state.locks(name)) or {}
+        self._locks = _locks(state.locks(name))
         tracking.lock_only(map(int, self._locks))
 
     async def activate(
@@ -155,14 +154,20 @@ class PlanLife:
             return {"line": self.name, "pre_advice": active.name, "version": active.version}
 
     async def state(self) -> dict[str, Any]:
-        """Return what is active, what waits, what is locked, and the newest versions."""
+        """Return what is active, what waits, what is locked, and the newest versions.
+
+        ``pieces`` counts those on the sorter by version; where that is not among ``held`` (or 0, as
+        before the first decision for a piece first heard of late), they go by the active one.
+        """
         folder = self._state.versions(self.name)
         versions = await _in_thread(lambda: list_versions(folder))
+        in_flight = self._tracking.versions_in_flight()
         return {
             "line": self.name,
             "active": self._told_active(),
             "pending": asdict(self._waits) if self._waits else None,
             "held": list(self._decider.held),
+            "pieces": {str(version): count for version, count in in_flight.items()},
             "locked": self._locks,
             "versions": [each.as_dict() for each in versions[-VERSIONS_TOLD_MAX:]],
         }
@@ -325,20 +330,20 @@ def _instant_ns(when: str) -> int:
     return int(instant.timestamp()) * 1_000_000_000
 
 
-def _read(path: Path) -> Any:
-    if not path.exists():
-        return None
-    try:
-        return orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
-        raise ConfigError(f"{path}: damaged ({error}); delete it, then command it again") from None
-
-
 def _order(path: Path, raw: Any) -> Order:
     try:
         return Order(**raw)
     except TypeError as error:
         raise ConfigError(f"{path}: damaged ({error}); delete it, then command it again") from None
+
+
+def _locks(path: Path) -> dict[str, dict[str, str]]:
+    locks = read_json(path) or {}
+    if not isinstance(locks, dict) or not all(
+        number.isdecimal() and int(number) <= CHUTE_NUMBER_MAX for number in locks
+    ):
+        raise ConfigError(f"{path}: damaged (no chute numbers); delete it, then command it again")
+    return locks
 
 
 def _write(path: Path, content: Any) -> None:

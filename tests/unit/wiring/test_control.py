@@ -15,16 +15,17 @@ from sorter.assignment.arrays import PlanArrays, no_pre_advice
 from sorter.assignment.decider import PLANS_HELD_MAX, Decider
 from sorter.assignment.warmup import empty_plan
 from sorter.clock import SystemClock
-from sorter.errors import CommandError, Refusal
+from sorter.errors import CommandError, ConfigError, Refusal
 from sorter.line.commands import CommandQueue
 from sorter.line.tracking import Tracking
 from sorter.outlets.board import LineBoard
 from sorter.plans.image import write_image
-from sorter.plans.versions import Origin, make_version
+from sorter.plans.versions import Origin, make_version, need_version
 from sorter.wiring import control
 from sorter.wiring.active import Active, read_active, write_active
 from sorter.wiring.control import REQUEST_BYTES_MAX, Control
 from sorter.wiring.control_client import LineClient, socket_path
+from sorter.wiring.line import hold_versions
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.plan_life import PlanLife
 from tests.unit.line.records import machine
@@ -159,7 +160,9 @@ def test_versions_beyond_those_in_use_are_refused_until_pieces_have_left(rig: Ri
         rig.tracking.apply(events)
         answer = await rig.ask("activate", version=beyond, **ANN)
         assert answer["active"]["version"] == beyond
-        assert (await rig.ask("state"))["held"] == [1, 2, 3, 5, 6, 7, 8, 9]
+        state = await rig.ask("state")
+        assert state["held"] == [1, 2, 3, 5, 6, 7, 8, 9]
+        assert state["pieces"] == {str(version): 1 for version in (1, 2, 3, 5, 6, 7, 8)}
 
     rig.serve(work)
 
@@ -209,6 +212,36 @@ def test_locks_are_kept_over_a_restart(rig: Rig) -> None:
     rig.start()
     assert np.flatnonzero(rig.tracking.chutes["locked"]).tolist() == [2]
     rig.serve(look)
+
+
+def test_a_restarted_line_holds_what_its_pieces_need_and_tells_what_is_gone(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = rig.decider.plan
+    for piece, version in enumerate((0, 1, 2, 3, 3, 99, 99), 1):
+        rig.induct(piece)
+        rig.tracking.pieces["plan_version"][piece - 1] = version
+    folder = rig.state.versions("loop")
+    need_version(folder, 3).image.unlink()
+    hold_versions("loop", rig.decider, rig.tracking, folder)
+    assert rig.decider.held == (1, 2)
+    assert rig.decider.plan is plan
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert "2 pieces on the sorter were inducted under plan version 99, which can't" in told[0]
+    assert "no plan version 99; there are 1 to 10" in told[0]
+    assert "version 3, which can't be used" in told[1]
+    assert told[1].endswith("they are decided under version 1")
+
+
+@pytest.mark.parametrize("name", ["loop.pending.json", "loop.json"])
+def test_a_damaged_file_of_what_was_told_is_named(rig: Rig, name: str) -> None:
+    files = (rig.state.pending_plan("loop"), rig.state.locks("loop"))
+    (path,) = [path for path in files if path.name == name]
+    for content in ("{", "[1]"):
+        path.write_text(content)
+        with pytest.raises(ConfigError, match=f"{name}: damaged .*; delete it"):
+            rig.start()
 
 
 def test_pre_advice_is_reloaded_from_the_file_that_names_it(rig: Rig) -> None:
