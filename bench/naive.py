@@ -117,6 +117,8 @@ class Chute:
 class Piece:
     """What is remembered of a piece between its scans."""
 
+    plan: Plan
+    """The one that was active as it was first heard of: it is decided under that to its end."""
     lap: int = 0
     waybill: bytes = b""
     facts: Advice = field(default_factory=Advice)
@@ -169,7 +171,9 @@ class Line:
     def __init__(
         self, plan: Plan, pre_advice: dict[bytes, Advice], chutes: dict[int, Chute]
     ) -> None:
+        self.active = plan
         self.plan = plan
+        """Of the piece in hand."""
         self.pre_advice = pre_advice
         self.chutes = chutes
         self.pieces: dict[int, Piece] = {}
@@ -189,7 +193,7 @@ class Line:
 
     def _arrive(self, scan: Scan) -> None:
         """Bring a piece to the lap of its scan; a new lap ends what was decided for the last."""
-        piece = self.pieces.setdefault(scan.piece_id, Piece(lap=scan.lap))
+        piece = self.pieces.setdefault(scan.piece_id, Piece(self.active, scan.lap))
         if scan.lap > piece.lap:
             self._give_back(piece)
             piece.lap, piece.disposition, piece.revision = scan.lap, Disposition.NONE, 0
@@ -204,6 +208,7 @@ class Line:
     def _scan(self, scan: Scan, now_ns: int) -> Decision | None:
         """Decide a scan; None where it is of a lap gone by, or changes no answer."""
         piece = self.pieces[scan.piece_id]
+        self.plan = piece.plan
         if scan.lap < piece.lap:
             return None
         finding, waybill, facts = self._identity(scan, piece)

@@ -1,7 +1,7 @@
 """Errors that a person reads: each names the culprit and what to do, and carries an exit code."""
 
 from collections.abc import Sequence
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class Exit(IntEnum):
@@ -56,3 +56,33 @@ class JournalError(SorterError):
     """The journal can't be written or read; says which file and what to do."""
 
     exit_code = Exit.UNAVAILABLE
+
+
+class Refusal(StrEnum):
+    """Why a running line did not do what it was told."""
+
+    REFUSED = "refused"
+    """It stands against something else: another activation, no room, nothing to go back to."""
+    WRONG = "wrong"
+    """The command itself is wrong."""
+    UNKNOWN = "unknown"
+    """It names a line, version or chute that does not exist."""
+    FILE = "file"
+    """A file it needs is damaged or missing."""
+    UNAVAILABLE = "unavailable"
+    """The line process does not run, or can't take it now."""
+
+
+class CommandError(SorterError):
+    """A running line did not do what it was told."""
+
+    def __init__(self, refusal: Refusal, problem: str) -> None:
+        super().__init__(problem)
+        self.refusal = refusal
+        self.exit_code = {
+            Refusal.REFUSED: Exit.CHECK_FAILED,
+            Refusal.WRONG: Exit.USAGE,
+            Refusal.UNKNOWN: Exit.USAGE,
+            Refusal.FILE: Exit.CONFIG,
+            Refusal.UNAVAILABLE: Exit.UNAVAILABLE,
+        }[refusal]

@@ -105,6 +105,8 @@ PIECE = np.dtype(
 
 ``outcome`` is a DischargeStatus, ``answer`` the last AnswerStatus the PLC gave, ``first_chute`` the
 chute first assigned (what a mis-sort is measured against), ``reserved_chute`` where room is kept,
+``plan_version`` the one active at its induction, under which it is decided on every lap (0 until
+the first decision for a piece first heard of later),
 ``slack_ms`` the smallest slack of its instructions (2**31-1 before the first), ``conflict`` 1 once
 two different waybills were read on it, on one lap or on several: it then stays a conflict.
 """

@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 
 import sorter
 from sorter.api import models, views
+from sorter.api.control import LineControl, control_router
 from sorter.api.health import checks
 from sorter.api.pieces import Histories, PieceStore
 from sorter.api.problems import Problem, ProblemError, handle_problems, problem, responses
@@ -62,6 +63,7 @@ class Face:
     lines: BoardReader
     recorder: RecorderBoardReader
     store: PieceStore
+    control: LineControl
 
     def line(self, name: str) -> tuple[ProcessView, LineView]:
         """Return a line by name; ProblemError where there is none of that name."""
@@ -102,6 +104,7 @@ def create_app(face: Face) -> FastAPI:
     app.include_router(_health(face))
     app.include_router(_lines(face))
     app.include_router(_pieces(face))
+    app.include_router(control_router(face.control))
     _page(app)
     _describe(app)
 

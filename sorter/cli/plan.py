@@ -9,6 +9,7 @@ import typer
 
 from routing_tables.load import load_network
 from routing_tables.schema import lianyungang
+from sorter.cli import plan_life
 from sorter.config import load_site
 from sorter.errors import ConfigError, Exit
 from sorter.plans.check import PlanReport, check_plan
@@ -16,6 +17,7 @@ from sorter.plans.machine import load_chutes
 from sorter.wiring.prepare import prepare
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+plan_life.register(app)
 
 CHECK_HELP = """Check a sort plan against its network and its sorter.
 

@@ -5,10 +5,11 @@ from typing import Protocol
 
 import numpy as np
 
-from plc_adapters.contract import INSTRUCTION, Adapter, LinkStatus, Records, Resume
+from plc_adapters.contract import INSTRUCTION, Adapter, EventKind, LinkStatus, Records, Resume
 from sorter.assignment.decider import Decider
 from sorter.clock import Clock
 from sorter.errors import FencedError
+from sorter.line.commands import CommandQueue
 from sorter.line.tracking import Tracking
 from sorter.ports import BATCH_MAX, Batch, JournalPort
 
@@ -46,6 +47,7 @@ class LineLoop:
         self._outlet = outlet
         self._clock = clock
         self._instructions = np.zeros(BATCH_MAX, INSTRUCTION)
+        self.commands = CommandQueue()
 
     async def run(self, resume: Resume, stop: asyncio.Event) -> None:
         """Open the link where the journal left off and turn until told to stop.
@@ -63,7 +65,10 @@ class LineLoop:
 
     async def turn(self) -> None:
         """Take what the PLC has to say, answer it, then leave the copies."""
+        self.commands.end_batch()
         events = await self._adapter.read()
+        self.commands.begin_batch()
+        self._note_version(events)
         rows, ended = self._tracking.apply(events)
         decisions = self._decider.decide(events, rows, self._tracking, self._clock.now_ns())
         answered_ns = 0
@@ -82,6 +87,16 @@ class LineLoop:
                 f"line {self.name}: the PLC has granted it to another host; "
                 "stop one of the two before starting this one again"
             )
+
+    def _note_version(self, events: Records) -> None:
+        """Write the active plan version into each induction: the piece keeps it to its end.
+
+        It stands in the event and not beside it, so that the journal has it and a recovered line
+        and the database know it too.
+        """
+        if len(events):
+            inducted = events["kind"] == EventKind.INDUCTED
+            np.putmask(events["plan_version"], inducted, self._decider.plan_version)
 
     def _as_instructions(self, decisions: Records) -> Records:
         """Return the decisions as the PLC gets them; epoch and sequence are the adapter's."""

@@ -1,6 +1,7 @@
 """Which piece is this, and what has happened to it: one line's state, changed by events only."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,21 @@ class Tracking:
         touched = self._t.pieces[: self._t.registers[Register.ROWS_TOUCHED]]
         in_flight: Records = touched[touched["boot_id"] != 0]
         return in_flight
+
+    def versions_in_flight(self) -> dict[int, int]:
+        """Return how many pieces in flight go by each plan version; 0 stands for the active one."""
+        versions, counts = np.unique(self.in_flight()["plan_version"], return_counts=True)
+        return dict(zip(versions.tolist(), counts.tolist(), strict=True))
+
+    def is_empty(self) -> bool:
+        """Return whether no piece is in flight."""
+        at = self._t.registers
+        return bool(at[Register.ROWS_TOUCHED] == at[Register.ROWS_FREED])
+
+    def lock_only(self, numbers: Iterable[int]) -> None:
+        """Lock these chutes and no others: an operator's word, which outlasts the PLC's."""
+        self._t.chutes["locked"] = 0
+        self._t.chutes["locked"][list(numbers)] = 1
 
     def apply(self, events: Records) -> tuple[NDArray[np.int32], Records]:
         """Apply EVENTs in order.

@@ -59,6 +59,7 @@ def on_inducted(event: np.void, slot: int, t: TrackArrays) -> int:
     row = begin(event, slot, Counter.INDUCTED, t)
     if row >= 0:
         t.pieces[row]["station"] = event["station"]
+        t.pieces[row]["plan_version"] = event["plan_version"]
         if event["station"] < len(t.stations):
             t.stations[event["station"]] += 1
     return row
@@ -68,7 +69,8 @@ def on_inducted(event: np.void, slot: int, t: TrackArrays) -> int:
 def on_scanned(event: np.void, slot: int, t: TrackArrays) -> int:
     """Bring a piece to the lap and instant of its scan; return its row, −1 for the table full.
 
-    A new lap ends what was decided for the one before, and gives its room back.
+    A new lap ends what was decided for the one before, and gives its room back. The piece keeps
+    its plan version: it is decided under one from its induction to its end.
     """
     counters = t.counters
     row = int(t.slots[slot] - 1)
@@ -96,7 +98,6 @@ def on_scanned(event: np.void, slot: int, t: TrackArrays) -> int:
         piece["revision"] = 0
         piece["disposition"] = NONE
         piece["group"] = 0
-        piece["plan_version"] = 0
         for k in range(CHUTES_MAX):
             piece["chutes"][k] = 0
     status = int(event["status"])
@@ -132,7 +133,8 @@ def take_over(event: np.void, piece: np.void, chutes: Records) -> None:
         known[k] = held[k]
     piece["revision"] = event["revision"]
     piece["disposition"] = event["disposition"]
-    piece["plan_version"] = event["plan_version"]
+    if event["plan_version"] != 0:
+        piece["plan_version"] = event["plan_version"]
     if event["disposition"] == CONFLICT:
         piece["conflict"] = 1
     reserve(piece, chutes, int(held[0]))

@@ -112,12 +112,14 @@ class LineBoard:
             groups: Name of the chute group that each chute serves, by chute number.
         """
         row = self._row
+        row["generation"] += 1
         row["plan_name"] = to_text(name, 64)
         row["plan_version"] = version
         row["brands"] = _names(brands, BRANDS_MAX)
         row["groups"][:] = b""
         for chute, group in groups.items():
             row["groups"][chute] = to_text(group, 32)
+        row["generation"] += 1
 
     def record(
         self, batch: Batch, tracking: TrackingView, link: LinkStatus, answered_ns: int

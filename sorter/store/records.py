@@ -13,6 +13,7 @@ from sorter.ports import Batch
 from sorter.store import address, partitions
 from sorter.store.columns import DECISIONS, EVENTS, PIECES, TABLES, Table
 from sorter.store.migrate import load_migrations, migrate
+from sorter.store.plans import PlanRow, write_plan
 
 ROWS_PER_WRITE_MAX = 20_000
 """Rows of a table turned into Python objects at once; more are further copies in the same
@@ -112,6 +113,14 @@ class RecordStore:
                 return await _write(connection, line, records, position)
 
         return await self._with_connection(write)
+
+    async def write_plan(self, row: PlanRow, files: dict[str, bytes]) -> bool:
+        """Write a version of a plan and its files; return whether it was not there before.
+
+        Raises:
+            UnavailableError: the database is away.
+        """
+        return await self._with_connection(lambda connection: write_plan(connection, row, files))
 
     async def maintain(self) -> None:
         """Make the partitions of the days to come, drop those that are too old.

@@ -6,6 +6,7 @@ from sorter.config import SiteFile
 from sorter.errors import ConfigError
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
 from sorter.store.pieces import PieceHistories
+from sorter.wiring.control_client import LineClient
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.process import settle_memory
 
@@ -29,6 +30,7 @@ def run_face(site: SiteFile) -> None:
         BoardReader(state.line_board),
         RecorderBoardReader(state.recorder_board),
         PieceHistories(site.store.dsn),
+        LineClient(state),
     )
     app = create_app(face)
     settle_memory()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from plc_adapters.contract import Adapter, LinkStatus, Resume
@@ -24,9 +25,13 @@ from sorter.outlets.board import BoardWriter, LineBoard, chutes_of_groups
 from sorter.outlets.layout import JournalStatus
 from sorter.plans.image import map_image
 from sorter.plans.machine import load_chutes
+from sorter.plans.versions import need_version
 from sorter.ports import Batch, Snapshot
-from sorter.wiring.active import read_active
+from sorter.wiring.active import Active, read_active
+from sorter.wiring.control import Control
+from sorter.wiring.control_client import socket_path
 from sorter.wiring.paths import StatePaths
+from sorter.wiring.plan_life import PlanLife
 from sorter.wiring.process import settle_memory, stop_on_signals
 
 BEAT_S = 0.1
@@ -48,6 +53,7 @@ class RunningLine:
     tracking: Tracking
     outlet: LineBoard
     resume: Resume
+    life: PlanLife
 
 
 async def run_line(site: SiteFile) -> None:
@@ -92,7 +98,8 @@ async def run_line(site: SiteFile) -> None:
     settle_memory()
     board.set_ready()
     try:
-        await _run(lines, board, journal, site.journal.queue_batches_max, stop)
+        control = Control(socket_path(state), {line.loop.name: line.life for line in lines})
+        await _run(lines, board, journal, site.journal.queue_batches_max, control, stop)
     finally:
         for line in lines:
             line.outlet.publish(line.tracking, line.adapter.status)
@@ -117,24 +124,40 @@ def _make_line(
     clock: Clock,
 ) -> RunningLine:
     line = site.lines[number]
-    plan, metadata = _plan(line, state)
+    active, plan, metadata = _plan(line, state)
+    decider = Decider(plan, pre_advice)
+    hold_versions(line.name, decider, tracking, state.versions(line.name))
     outlet = board.line(number, lambda: ledger_of(tracking).as_dict(), line.machine.speed_mm_s)
     groups = chutes_of_groups(metadata["groups"], plan.group_first, plan.group_chutes)
     outlet.set_plan(metadata["name"], metadata["version"], metadata["brands"], groups)
     adapter = create(line.adapter, number, line.link, clock.now_ns)
-    decider = Decider(plan, pre_advice)
     loop = LineLoop(number, line.name, adapter, tracking, decider, journal, outlet, clock)
-    return RunningLine(loop, adapter, tracking, outlet, resume)
+    life = PlanLife(line.name, state, loop.commands, decider, tracking, outlet, clock, active)
+    return RunningLine(loop, adapter, tracking, outlet, resume, life)
 
 
-def _plan(line: Line, state: StatePaths) -> tuple[PlanArrays, dict[str, Any]]:
+def _plan(line: Line, state: StatePaths) -> tuple[Active, PlanArrays, dict[str, Any]]:
     active = read_active(state.active_plan(line.name))
     if active is None:
         raise ConfigError(
             f"{state.active_plan(line.name)}: line {line.name} has no compiled plan; run "
             "'sorter plan compile --config' with this site file first"
         )
-    return map_image(active.image, PlanArrays)
+    return active, *map_image(active.image, PlanArrays)
+
+
+def hold_versions(name: str, decider: Decider, tracking: Tracking, folder: Path) -> None:
+    """Hold the versions by which the pieces in flight go; tell of those that are gone."""
+    counts = tracking.versions_in_flight()
+    for version in sorted(counts.keys() - {0, decider.plan_version}, reverse=True):
+        try:
+            decider.hold(map_image(need_version(folder, version).image, PlanArrays)[0])
+        except (ConfigError, ValueError) as error:
+            _logger.warning(
+                "line %s: %d pieces on the sorter were inducted under plan version %d, which can't "
+                "be used (%s); they are decided under version %d",
+                name, counts[version], version, error, decider.plan_version,
+            )  # fmt: skip
 
 
 def _pre_advice(state: StatePaths) -> PreAdviceArrays:
@@ -149,18 +172,20 @@ async def _run(
     board: BoardWriter,
     journal: JournalWriter,
     queue_max: int,
+    control: Control,
     stop: asyncio.Event,
 ) -> None:
     """Turn the loops until told to stop or until one of them can't go on."""
     turning = [asyncio.create_task(line.loop.run(line.resume, stop)) for line in lines]
     beating = asyncio.create_task(_beat(lines, board, journal, queue_max))
     stopped = asyncio.create_task(stop.wait())
+    controlling = asyncio.create_task(control.run())
     try:
         await asyncio.wait([*turning, beating, stopped], return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
             await asyncio.wait(turning, timeout=END_S)
     finally:
-        everything = [*turning, beating, stopped]
+        everything = [*turning, beating, stopped, controlling]
         for task in everything:
             task.cancel()
         ended = await asyncio.gather(*everything, return_exceptions=True)

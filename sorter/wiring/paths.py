@@ -49,6 +49,23 @@ class StatePaths:
         """File that names the plan image active on a line."""
         return self.plans / f"{line}.active.json"
 
+    def versions(self, line: str) -> Path:
+        """Folder of the versions of a line's plan."""
+        return self.plans / line
+
+    def pending_plan(self, line: str) -> Path:
+        """File that tells which activation waits on a line."""
+        return self.plans / f"{line}.pending.json"
+
+    def locks(self, line: str) -> Path:
+        """File of the chutes that an operator locked on a line."""
+        return self.root / "locks" / f"{line}.json"
+
+    @property
+    def line_socket(self) -> Path:
+        """Where the line process takes commands."""
+        return self.run / "line.sock"
+
     @property
     def pre_advice(self) -> Path:
         """File that names the pre-advice image in use."""
@@ -56,5 +73,6 @@ class StatePaths:
 
     def make(self) -> None:
         """Create the folders."""
-        for folder in (self.root, self.journal, self.plans, self.run, self.logs):
+        locks = self.root / "locks"
+        for folder in (self.root, self.journal, self.plans, self.run, self.logs, locks):
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,24 +1,30 @@
 """What is built before a line starts: compiled plans and pre-advice, as files the line maps."""
 
+import getpass
 import hashlib
+import os
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import routing_tables
 from routing_tables.load import load_network
 from routing_tables.schema import Network, companies, lianyungang
+from sorter.assignment.arrays import PlanArrays
 from sorter.config import Line, SiteFile
 from sorter.plans.compile import compile_plan
 from sorter.plans.image import FORMAT, write_image
 from sorter.plans.machine import load_chutes
 from sorter.plans.plan import load_plan
 from sorter.plans.pre_advice import load_pre_advice
+from sorter.plans.versions import Origin, PlanVersion, list_versions, make_version
 from sorter.wiring.active import Active, read_active, write_active
 from sorter.wiring.paths import StatePaths
 
 
 def prepare(site: SiteFile) -> list[str]:
-    """Compile every line's plan and the pre-advice where their inputs changed.
+    """Compile every line's plan and the pre-advice where their inputs changed, and activate them.
 
     Returns what a person should know (warnings, bad pre-advice lines), one line each.
 
@@ -32,19 +38,19 @@ def prepare(site: SiteFile) -> list[str]:
     notes: list[str] = []
     network: Network | None = None
     for line in site.lines:
-        inputs = _hash_of(_plan_inputs(folder, line))
         active = read_active(state.active_plan(line.name))
-        if active and active.inputs == inputs and active.image.exists():
+        newest = newest_of(state.versions(line.name), line.plan)
+        # Not what is active is compared but what the files last were: a version activated or
+        # rolled back to by hand stays until somebody changes the files.
+        if active and active.image.exists() and newest and newest.inputs == _inputs(site, line):
             continue
         network = network or load_network(folder)
-        version = active.version + 1 if active else 1
-        chutes = load_chutes(line.machine.chutes, line.machine.speed_mm_s)
-        plan = load_plan(line.plan)
-        arrays, metadata = compile_plan(
-            plan, network, chutes, version, site.network.centre, line.machine.reaction_ms
-        )
-        image = write_image("plan", arrays, state.plans, metadata)
-        write_active(state.active_plan(line.name), Active(image, version, inputs, plan.name))
+        version = make_plan_version(site, line, line.plan, os_user(), "files changed", network)
+        write_active(
+            state.active_plan(line.name),
+            Active.of(version, version.who, version.why, version.made_at,
+                      active.version if active else 0),
+        )  # fmt: skip
     if site.network.pre_advice is not None:
         notes += _prepare_pre_advice(site.network.pre_advice, folder, network, state)
     return notes
@@ -64,16 +70,87 @@ def _prepare_pre_advice(
     return problems
 
 
-def _plan_inputs(folder: Path, line: Line) -> list[Path]:
-    plan = load_plan(line.plan)
-    routes = [plan.routes] if isinstance(plan.routes, Path) else []
-    return [line.plan, line.machine.chutes, *routes, companies(), *sorted(folder.iterdir())]
+def make_plan_version(
+    site: SiteFile, line: Line, plan_file: Path, who: str, why: str, network: Network | None = None
+) -> PlanVersion:
+    """Compile a plan for a line as its next version, which is not active yet.
+
+    Args:
+        site: The site.
+        line: Its line.
+        plan_file: The plan, the line's own or another.
+        who: Who makes it.
+        why: What for.
+        network: The site's, if it is loaded already.
+
+    Raises:
+        ConfigError: the plan or the machine is wrong; every error in it.
+        TableError: likewise, for the network's tables.
+    """
+    state = StatePaths(site.site.state_dir)
+    folder = site.network.path or lianyungang()
+    tables = network or load_network(folder)
+    chutes = load_chutes(line.machine.chutes, line.machine.speed_mm_s)
+    plan = load_plan(plan_file)
+
+    def build(number: int) -> tuple[PlanArrays, dict[str, Any]]:
+        return compile_plan(
+            plan, tables, chutes, number, site.network.centre, line.machine.reaction_ms
+        )
+
+    active = read_active(state.active_plan(line.name))
+    origin = Origin(
+        plan=plan_file.resolve(),
+        inputs=_inputs(site, line, plan_file),
+        sources=_sources(folder, line, plan_file),
+        who=who,
+        why=why,
+        made_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+    above = active.version if active else 0
+    return make_version(state.versions(line.name), build, origin, above)
 
 
-def _hash_of(paths: Iterable[Path]) -> str:
+def newest_of(folder: Path, plan_file: Path) -> PlanVersion | None:
+    """Return the newest version that was made of a plan's file, None where there is none yet."""
+    path = str(plan_file.resolve())
+    return next((v for v in reversed(list_versions(folder)) if v.plan == path), None)
+
+
+def is_current(site: SiteFile, line: Line, version: PlanVersion) -> bool:
+    """Return whether the files a version was made of are still the same."""
+    return version.inputs == _inputs(site, line, Path(version.plan))
+
+
+def os_user() -> str:
+    """Return the name of the user who runs this, or his number where he has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
+def _sources(folder: Path, line: Line, plan_file: Path) -> dict[str, Path]:
+    """Return the files a plan is compiled from, by the names they get among a version's files."""
+    plan = load_plan(plan_file)
+    files = {"plan.toml": plan_file, "chutes.csv": line.machine.chutes}
+    if isinstance(plan.routes, Path):
+        files["routes.csv"] = plan.routes
+    files["companies.toml"] = companies()
+    return files | {f"network/{path.name}": path for path in sorted(folder.iterdir())}
+
+
+def _inputs(site: SiteFile, line: Line, plan_file: Path | None = None) -> str:
+    files = _sources(site.network.path or lianyungang(), line, plan_file or line.plan)
+    machine = f"{site.network.centre} {line.machine.speed_mm_s} {line.machine.reaction_ms}"
+    return _hash_of(files.values(), machine)
+
+
+def _hash_of(paths: Iterable[Path], settings: str = "") -> str:
     # An image of another format is made anew, although its sources are the same.
     digest = hashlib.sha256(b"format %d\0" % FORMAT)
     digest.update(routing_tables.__doc__.encode() if routing_tables.__doc__ else b"")
+    digest.update(settings.encode() + b"\0")
     for path in paths:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -12,6 +12,7 @@ from sorter.outlets.board import RecorderBoardWriter
 from sorter.ports import Batch
 from sorter.store.records import RecordStore
 from sorter.wiring.paths import StatePaths
+from sorter.wiring.plan_records import PlanRecorder
 from sorter.wiring.process import settle_memory, stop_on_signals
 
 IDLE_S = 0.05
@@ -52,6 +53,7 @@ class Recorder:
         self._store = store
         self._clock = clock
         self._board = RecorderBoardWriter(self._state.recorder_board, clock)
+        self._plans = PlanRecorder(self._state, self._names, store)
         self._progress = Progress()
         self._lines: list[Followed] = []
 
@@ -70,6 +72,7 @@ class Recorder:
                     if not self._lines:
                         await self._store.open()
                         self._lines = [await self._follow(i) for i in range(len(self._names))]
+                    await self._plans.record()
                     wrote = await self._pass()
                     self._set_problem("")
                     now = asyncio.get_running_loop().time()

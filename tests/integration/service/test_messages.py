@@ -117,7 +117,18 @@ def test_a_good_site_and_plan_are_told_as_such(centre: Centre) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["run"], ["demo"], ["trace"], ["config", "check"], ["plan", "check"], ["plan", "compile"]],
+    [
+        [],
+        ["run"],
+        ["demo"],
+        ["trace"],
+        ["config", "check"],
+        ["plan", "check"],
+        ["plan", "compile"],
+        ["plan", "list"],
+        ["plan", "activate"],
+        ["plan", "rollback"],
+    ],
 )
 def test_every_command_helps_with_an_example(centre: Centre, command: list[str]) -> None:
     result = sorter(centre, *command, "--help")

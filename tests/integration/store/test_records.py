@@ -14,6 +14,7 @@ from sorter.errors import UnavailableError
 from sorter.ports import Batch
 from sorter.store import records
 from sorter.store.embedded import EmbeddedPostgres
+from sorter.store.plans import PlanRow
 from sorter.store.records import RecordStore
 from tests.integration.store.conftest import (
     NOW_NS,
@@ -268,3 +269,24 @@ def test_a_day_that_changes_within_a_batch(dsn: str) -> None:
     days = ask(dsn, "SELECT received_at::date, count(*) FROM event GROUP BY 1 ORDER BY 1")
     assert len(days) == 2
     assert sum(count for _, count in days) == 8
+
+
+def test_a_plan_version_is_written_once_and_a_file_kept_once(dsn: str) -> None:
+    row = PlanRow(LINE, 1, "0" * 16, "hub", "plan.toml", "x", "ann", "new", datetime.now(UTC))
+
+    async def run() -> None:
+        store = store_of(dsn)
+        files = {"network/divisions.csv": b"32", "plan.toml": b"laps = 2"}
+        assert await store.write_plan(row, files)
+        assert not await store.write_plan(row, files)
+        assert await store.write_plan(row._replace(version=2), {"network/divisions.csv": b"32"})
+        # Begun anew on another machine.
+        assert await store.write_plan(row._replace(digest="1" * 16), {})
+        await store.close()
+
+    asyncio.run(run())
+    versions = ask(dsn, "SELECT version, digest, why FROM plan_version ORDER BY 1, 2")
+    assert versions == [(1, "0" * 16, "new"), (1, "1" * 16, "new"), (2, "0" * 16, "new")]
+    contents = [row[0] for row in ask(dsn, "SELECT content FROM plan_file ORDER BY 1")]
+    assert contents == [b"32", b"laps = 2"]
+    assert ask(dsn, "SELECT count(*) FROM plan_version_file") == [(3,)]

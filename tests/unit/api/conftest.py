@@ -21,7 +21,7 @@ from plc_adapters.contract import (
 )
 from sorter.api.app import Face, create_app
 from sorter.clock import SystemClock
-from sorter.errors import UnavailableError
+from sorter.errors import CommandError, UnavailableError
 from sorter.line.ledger import ledger_of
 from sorter.line.tracking import COUNTER_NAMES, Tracking
 from sorter.outlets.board import BoardWriter, RecorderBoardWriter
@@ -63,6 +63,20 @@ class KnownPieces:
         return KNOWN.get(code)
 
 
+class ToldLine:
+    """A line that does what it is told, unless it is to refuse."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.refuses: CommandError | None = None
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self.refuses:
+            raise self.refuses
+        self.told.append(request)
+        return {"line": request["line"]}
+
+
 class Site:
     """Everything the face looks at, to be changed by a test."""
 
@@ -70,6 +84,7 @@ class Site:
         self.folder = folder
         self.clock = SystemClock()
         self.store = KnownPieces()
+        self.control = ToldLine()
         self.link = LinkStatus(connected=True, problem="", machine_state=MachineState.EXECUTE)
         chutes = np.zeros(CHUTE_NUMBER_MAX + 1, CHUTE)
         chutes["exists"][1:5] = 1
@@ -131,25 +146,42 @@ class Client:
         """Return the answer; the application starts and ends around it."""
         return asyncio.run(self._ask(method, path, headers))
 
+    def post(
+        self, path: str, content: bytes, headers: dict[str, str], sender: str = "127.0.0.1"
+    ) -> httpx.Response:
+        """Return the answer to a POST of a client at this address."""
+        return asyncio.run(self._ask("POST", path, headers, content, sender))
+
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Return the answer to a GET."""
         return self.ask("GET", path, **headers)
 
-    async def _ask(self, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
-        transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        content: bytes = b"",
+        sender: str = "127.0.0.1",
+    ) -> httpx.Response:
+        transport = httpx.ASGITransport(
+            self._app, raise_app_exceptions=False, client=(sender, 40_000)
+        )
         async with (
             self._app.router.lifespan_context(self._app),
             httpx.AsyncClient(transport=transport, base_url="http://sorter") as client,
         ):
-            return await client.request(method, path, headers=headers)
+            return await client.request(method, path, headers=headers, content=content)
 
 
 @pytest.fixture
 def client(site: Site) -> Client:
     face = Face(
         "lyg",
-        BoardReader(site.folder / "line.board"),
-        RecorderBoardReader(site.folder / "recorder.board"),
+        # Time stands for them: a slow machine makes no board look dead.
+        BoardReader(site.folder / "line.board", lambda: 0),
+        RecorderBoardReader(site.folder / "recorder.board", lambda: 0),
         site.store,
+        site.control,
     )
     return Client(create_app(face))

@@ -248,7 +248,7 @@ def test_questions_at_once_are_bounded() -> None:
 def test_the_store_is_opened_and_closed(site: Site, tmp_path: Path) -> None:
     lines, recorder = BoardReader(tmp_path / "a"), RecorderBoardReader(tmp_path / "b")
     site.store.away = "not yet"
-    app = create_app(Face("lyg", lines, recorder, site.store))
+    app = create_app(Face("lyg", lines, recorder, site.store, site.control))
 
     async def live() -> None:
         async with app.router.lifespan_context(app):
@@ -273,7 +273,9 @@ def test_the_description_is_complete(client: Client) -> None:
     assert len({operation["operationId"] for _, operation in operations}) == len(operations)
     for path, operation in operations:
         assert operation["description"], path
-        assert re.fullmatch(r"(get|list)[A-Z][A-Za-z]+", operation["operationId"])
+        assert re.fullmatch(
+            r"(get|list|activate|rollBack|lock|unlock)[A-Z][A-Za-z]+", operation["operationId"]
+        )
     text = client.get("/openapi.json").text
     for name in set(re.findall(r"#/components/schemas/(\w+)", text)):
         assert name in content["components"]["schemas"], name

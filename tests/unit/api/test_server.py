@@ -27,7 +27,7 @@ class Store:
     async def piece_history(self, code): return None
 
 folder = Path(sys.argv[1])
-face = Face("lyg", BoardReader(folder / "a"), RecorderBoardReader(folder / "b"), Store())
+face = Face("lyg", BoardReader(folder / "a"), RecorderBoardReader(folder / "b"), Store(), None)
 serve(create_app(face), "127.0.0.1", int(sys.argv[2]))
 print("ended", flush=True)
 """

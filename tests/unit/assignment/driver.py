@@ -42,8 +42,16 @@ class Compiled:
         for decision in decisions:
             assert (decision["line"], decision["boot_id"]) == (LINE, BOOT)
             assert decision["decided_ns"] == now_ns
-            assert decision["plan_version"] == self._decider.plan_version
+            assert decision["plan_version"] in self._decider.held
         return [decision_of(decision) for decision in decisions]
+
+    def activate(self, plan: naive.Plan) -> None:
+        self._decider.let_go(self.tracking.versions_in_flight())
+        self._decider.activate(plan_arrays(plan))
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        return self._decider.held
 
     def change(self, number: int, state: int, *, locked: bool, fill: int) -> None:
         chute = self.tracking.chutes[number]

@@ -1,6 +1,7 @@
 """The loop: read, answer, leave copies; no further read while the journal has no room."""
 
 import asyncio
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -141,8 +142,9 @@ class Rig:
         self.outlet = FakeOutlet(self.log)
         self.tracking = Tracking(machine(), rows=8)
         self.clock = Clock()
+        self.decider = small_decider()
         self.loop = LineLoop(
-            LINE, "north", self.adapter, self.tracking, small_decider(), self.journal,
+            LINE, "north", self.adapter, self.tracking, self.decider, self.journal,
             self.outlet, self.clock,
         )  # fmt: skip
 
@@ -260,3 +262,34 @@ def test_a_mailbox_that_can_not_be_used_ends_the_line() -> None:
     with pytest.raises(AdapterError, match="plc-1"):
         rig.run()
     assert "read" not in rig.log
+
+
+def test_an_induction_is_journaled_with_the_version_it_happened_under() -> None:
+    rig = Rig(turn(inducted(1), scanned(2)), turn(scanned(1, code=b"A001"), first=3))
+    asyncio.run(rig.loop.turn())
+    asyncio.run(rig.loop.turn())
+    assert rig.journal.kept[0].events["plan_version"].tolist() == [3, 0]
+    assert rig.tracking.versions_in_flight() == {3: 2}
+
+
+def test_a_command_is_applied_between_two_batches() -> None:
+    rig = Rig(turn(scanned(1, code=b"A001")), turn(scanned(2, code=b"A001"), first=2))
+    plan = rig.decider.plan
+    newer = plan._replace(scalars=plan.scalars.copy())
+    newer.scalars[0] = 4
+
+    async def write(instructions: Records) -> None:
+        # In the middle of a batch: what comes now waits for its end.
+        if not rig.adapter.written:
+            applied.append(rig.loop.commands.submit(lambda: rig.decider.activate(newer)))
+        rig.adapter.written.append(instructions.copy())
+        assert rig.decider.plan_version == len(rig.adapter.written) + 2
+
+    applied: list[Future[None]] = []
+    rig.adapter.write = write  # type: ignore[method-assign]
+    asyncio.run(rig.loop.turn())
+    assert not applied[0].done()
+    asyncio.run(rig.loop.turn())
+    assert applied[0].done()
+    versions = [batch.decisions["plan_version"].tolist() for batch in rig.journal.kept]
+    assert versions == [[3], [4]]

@@ -343,3 +343,24 @@ def test_a_turn_has_a_limit(tracking: Tracking) -> None:
     with pytest.raises(ValueError, match=f"at most {BATCH_MAX}"):
         tracking.adopt_decisions(np.zeros(BATCH_MAX + 1, DECISION))
     assert tracking.counters[Counter.EVENTS] == 0
+
+
+def test_a_piece_keeps_the_version_of_its_induction_on_every_lap(tracking: Tracking) -> None:
+    hear(tracking, inducted(1, plan_version=12), inducted(2, plan_version=13), scanned(3))
+    hear(tracking, inducted(1, plan_version=14))
+    assert tracking.versions_in_flight() == {0: 1, 12: 1, 13: 1}
+    decide(tracking, 1, 2)
+    hear(tracking, instructed(1, A.ACCEPTED, (2,), plan_version=12), scanned(1, 1), scanned(2, 3))
+    assert tracking.versions_in_flight() == {0: 1, 12: 1, 13: 1}
+    # A PLC that does not tell the version of what it holds changes nothing.
+    hear(tracking, instructed(1, A.REFUSED_HELD, (3,), lap=1))
+    assert tracking.pieces["plan_version"][0] == 12
+
+
+def test_a_line_is_empty_once_its_last_piece_has_left(tracking: Tracking) -> None:
+    assert tracking.is_empty()
+    hear(tracking, inducted(1), inducted(2))
+    hear(tracking, discharged(1, DischargeStatus.REMOVED))
+    assert not tracking.is_empty()
+    hear(tracking, discharged(2, DischargeStatus.REMOVED))
+    assert tracking.is_empty()

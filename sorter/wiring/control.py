@@ -1,0 +1,207 @@
+"""The line process's ear: commands over a Unix socket, one JSON object a line, each answered."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from plc_adapters.contract import CHUTE_NUMBER_MAX
+from sorter.errors import CommandError, Refusal
+from sorter.plans.versions import VERSIONS_MAX
+from sorter.wiring.control_client import check_owner
+from sorter.wiring.plan_life import NOW, Order, PlanLife
+
+REQUEST_BYTES_MAX = 16_384
+CONNECTIONS_MAX = 32
+"""Connections at once, each with one command under way; a further one is refused."""
+IDLE_S = 60.0
+"""A connection that asks nothing for so long is closed."""
+
+Version = Annotated[int, Field(strict=True, ge=1, le=VERSIONS_MAX)]
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
+
+_logger = logging.getLogger(__name__)
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    line: str
+
+
+class Activate(_Request):
+    """Activate a version of the plan."""
+
+    command: Literal["activate"]
+    version: Version
+    when: Text = NOW
+    who: Text
+    why: Text
+    expect: Version | None = None
+    replace: bool = False
+
+
+class RollBack(_Request):
+    """Activate the version that was active before."""
+
+    command: Literal["rollback"]
+    who: Text
+    why: Text
+    expect: Version | None = None
+    replace: bool = False
+
+
+class Lock(_Request):
+    """Lock a chute, or unlock it."""
+
+    command: Literal["lock", "unlock"]
+    chute: Annotated[int, Field(strict=True, ge=1, le=CHUTE_NUMBER_MAX)]
+    who: Text
+    why: Text
+
+
+class Reload(_Request):
+    """Use the pre-advice that was compiled last."""
+
+    command: Literal["reload_pre_advice"]
+    who: Text
+    why: Text
+
+
+class State(_Request):
+    """Tell what is active, waiting, locked."""
+
+    command: Literal["state"]
+
+
+_REQUEST: TypeAdapter[Activate | RollBack | Lock | Reload | State] = TypeAdapter(
+    Annotated[Activate | RollBack | Lock | Reload | State, Field(discriminator="command")]
+)
+
+
+class Control:
+    """Serves the commands of all lines of a process."""
+
+    def __init__(self, path: Path, lives: Mapping[str, PlanLife]) -> None:
+        """Serve nothing yet.
+
+        Args:
+            path: The socket; one left by an earlier process is replaced.
+            lives: By name of the line.
+        """
+        self._path = path
+        self._lives = lives
+        self._connections = 0
+
+    async def run(self) -> None:
+        """Serve until cancelled, and have what waits done in its time.
+
+        Sorting goes on without commands if the socket can't be made.
+        """
+        watching = [asyncio.create_task(life.watch()) for life in self._lives.values()]
+        try:
+            async with await self._listen():
+                try:
+                    await asyncio.gather(*watching)
+                finally:
+                    self._path.unlink(missing_ok=True)
+        except OSError as error:
+            _logger.error("%s: takes no commands: %s", self._path, error)
+            await asyncio.gather(*watching)
+        except Exception:
+            _logger.exception("commands are no longer taken")
+        finally:
+            for task in watching:
+                task.cancel()
+
+    async def _listen(self) -> asyncio.Server:
+        with suppress(FileExistsError):
+            self._path.parent.mkdir(mode=0o700)
+        check_owner(self._path.parent)
+        before = os.umask(0o177)
+        try:
+            return await asyncio.start_unix_server(self._serve, self._path, limit=REQUEST_BYTES_MAX)
+        finally:
+            os.umask(before)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
+        try:
+            await self._converse(reader, writer)
+        except (OSError, TimeoutError):
+            pass  # the asker went away, or has nothing to ask
+        finally:
+            self._connections -= 1
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._connections > CONNECTIONS_MAX:
+            busy = f"{CONNECTIONS_MAX} others are being served; try again"
+            await _send(writer, _refusal(CommandError(Refusal.UNAVAILABLE, busy)))
+            return
+        while True:
+            try:
+                line = await asyncio.wait_for(reader.readline(), IDLE_S)
+            except ValueError:
+                long = f"a request is one line of at most {REQUEST_BYTES_MAX} bytes"
+                await _send(writer, _refusal(CommandError(Refusal.WRONG, long)))
+                return
+            if not line:
+                return
+            await _send(writer, await self._answer(line))
+
+    async def _answer(self, line: bytes) -> bytes:
+        try:
+            request = _REQUEST.validate_json(line)
+            answer = await self._do(request)
+        except ValidationError as error:
+            wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            return _refusal(CommandError(Refusal.WRONG, "; ".join(wrong)))
+        except CommandError as error:
+            return _refusal(error)
+        except Exception:
+            _logger.exception("a command failed")
+            return _refusal(
+                CommandError(Refusal.UNAVAILABLE, "a fault of the line process; its log has it")
+            )
+        return orjson.dumps({"ok": True, **answer}) + b"\n"
+
+    async def _do(self, request: Activate | RollBack | Lock | Reload | State) -> dict[str, Any]:
+        life = self._lives.get(request.line)
+        if life is None:
+            names = ", ".join(self._lives)
+            raise CommandError(
+                Refusal.UNKNOWN, f"no line {request.line[:80]!r} here; there are: {names}"
+            )
+        match request:
+            case Activate():
+                order = Order(request.version, request.when, request.who, request.why)
+                return await life.activate(order, request.expect, replaces=request.replace)
+            case RollBack():
+                return await life.roll_back(
+                    request.who, request.why, request.expect, replaces=request.replace
+                )
+            case Lock(command="lock"):
+                return await life.lock(request.chute, request.who, request.why)
+            case Lock():
+                return await life.unlock(request.chute)
+            case Reload():
+                return await life.reload_pre_advice(request.who, request.why)
+            case State():
+                return await life.state()
+
+
+async def _send(writer: asyncio.StreamWriter, answer: bytes) -> None:
+    writer.write(answer)
+    await writer.drain()
+
+
+def _refusal(error: CommandError) -> bytes:
+    answer = {"ok": False, "error": str(error), "refusal": error.refusal}
+    return orjson.dumps(answer) + b"\n"

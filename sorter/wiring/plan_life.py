@@ -1,0 +1,353 @@
+"""What one running line can be told: activate a plan version, roll back, lock a chute.
+
+Each change is written to its file first and then applied between two batches, so that a line which
+is killed in between comes up with what it was told. Pieces keep the version they were inducted
+under; a version that none of them uses any more is let go.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from plc_adapters.contract import CHUTE_NUMBER_MAX
+from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
+from sorter.assignment.decider import Decider
+from sorter.clock import Clock
+from sorter.errors import CommandError, ConfigError, Refusal, UnavailableError
+from sorter.line.commands import CommandQueue, QueueFullError
+from sorter.line.tracking import Tracking
+from sorter.outlets.board import LineBoard, chutes_of_groups
+from sorter.plans.image import map_image
+from sorter.plans.versions import PlanVersion, list_versions, need_version, write_whole
+from sorter.wiring.active import Active, read_active, read_json, write_active
+from sorter.wiring.paths import StatePaths
+
+WATCH_S = 0.05
+"""Pause between two looks at what waits and at which versions are in use."""
+VERSIONS_TOLD_MAX = 100
+"""Versions that the state tells, the newest."""
+NOW, EMPTY = "now", "empty"
+
+T = TypeVar("T")
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An activation as it was asked for; it may have to wait."""
+
+    version: int
+    when: str
+    """"now", "empty" (once no piece is on the sorter), or an instant in ISO 8601 with its zone."""
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A version ready to be swapped in."""
+
+    version: PlanVersion
+    plan: PlanArrays
+    metadata: dict[str, Any]
+    groups: dict[int, str]
+
+
+class PlanLife:
+    """One line's active version, the activation that waits, and the operator's locks.
+
+    Its methods may be called at any time from the line's own event loop; each waits until the one
+    before is done. They raise CommandError where the line does not do what it is told.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        state: StatePaths,
+        commands: CommandQueue,
+        decider: Decider,
+        tracking: Tracking,
+        outlet: LineBoard,
+        clock: Clock,
+        active: Active,
+    ) -> None:
+        """Take over what the files say: what is active, what waits, which chutes are locked.
+
+        Raises:
+            ConfigError: one of them is damaged.
+        """
+        self.name = name
+        self._state = state
+        self._commands = commands
+        self._decider = decider
+        self._tracking = tracking
+        self._outlet = outlet
+        self._clock = clock
+        self._active = active
+        self._turn = asyncio.Lock()
+        waits = read_json(state.pending_plan(name))
+        self._waits = _order(state.pending_plan(name), waits) if waits else None
+        self._told_problem = ""
+        self._locks = _locks(state.locks(name))
+        tracking.lock_only(map(int, self._locks))
+
+    async def activate(
+        self, order: Order, expect: int | None = None, *, replaces: bool = False
+    ) -> dict[str, Any]:
+        """Activate a version, now or once its time has come.
+
+        Args:
+            order: Which version, when, who, why.
+            expect: Version that must be active now; None for any.
+            replaces: Whether it replaces an activation that waits.
+        """
+        async with self._turn:
+            return await self._activate(order, expect, replaces=replaces)
+
+    async def roll_back(
+        self, who: str, why: str, expect: int | None = None, *, replaces: bool = False
+    ) -> dict[str, Any]:
+        """Activate at once the version that was active before; told twice, it is as it was."""
+        async with self._turn:
+            if not self._active.previous:
+                raise CommandError(
+                    Refusal.REFUSED,
+                    f"line {self.name}: no version was active before {self._active.version}",
+                )
+            order = Order(self._active.previous, NOW, who, why)
+            return await self._activate(order, expect, replaces=replaces)
+
+    async def lock(self, chute: int, who: str, why: str) -> dict[str, Any]:
+        """Name a chute for no piece any more, until it is unlocked.
+
+        Pieces that the PLC holds an instruction for are still sorted into it.
+        """
+        entry = {"who": who, "why": why, "since": self._now()}
+        async with self._turn:
+            return await self._set_locks(chute, {**self._locks, str(chute): entry})
+
+    async def unlock(self, chute: int) -> dict[str, Any]:
+        """Let a chute be named again."""
+        async with self._turn:
+            others = {name: lock for name, lock in self._locks.items() if name != str(chute)}
+            return await self._set_locks(chute, others)
+
+    async def reload_pre_advice(self, who: str, why: str) -> dict[str, Any]:
+        """Use the pre-advice that its file names as active."""
+
+        def load() -> tuple[Active, PreAdviceArrays]:
+            active = read_active(self._state.pre_advice)
+            if active is None:
+                raise ConfigError(f"{self._state.pre_advice}: no pre-advice was compiled yet")
+            return active, map_image(active.image, PreAdviceArrays)[0]
+
+        async with self._turn:
+            active, table = await _in_thread(load)
+            await self._apply(lambda: setattr(self._decider, "pre_advice", table))
+            _logger.info("line %s: pre-advice %s is in use, by %s: %s",
+                         self.name, active.name, who, why)  # fmt: skip
+            return {"line": self.name, "pre_advice": active.name, "version": active.version}
+
+    async def state(self) -> dict[str, Any]:
+        """Return what is active, what waits, what is locked, and the newest versions.
+
+        ``pieces`` counts those on the sorter by version; where that is not among ``held`` (or 0, as
+        before the first decision for a piece first heard of late), they go by the active one.
+        """
+        folder = self._state.versions(self.name)
+        versions = await _in_thread(lambda: list_versions(folder))
+        in_flight = self._tracking.versions_in_flight()
+        return {
+            "line": self.name,
+            "active": self._told_active(),
+            "pending": asdict(self._waits) if self._waits else None,
+            "held": list(self._decider.held),
+            "pieces": {str(version): count for version, count in in_flight.items()},
+            "locked": self._locks,
+            "versions": [each.as_dict() for each in versions[-VERSIONS_TOLD_MAX:]],
+        }
+
+    async def watch(self) -> None:
+        """Activate what waits once its time has come, and let unused versions go; never returns."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            self._let_go()
+            if self._waits is not None and self._is_due(self._waits):
+                async with self._turn:
+                    await self._activate_waiting()
+
+    async def _activate_waiting(self) -> None:
+        order = self._waits
+        if order is None or not self._is_due(order):
+            return
+        try:
+            await self._activate(replace(order, when=NOW), None, replaces=True)
+        except CommandError as error:
+            # It stays in force: room for a version comes, a file can be restored.
+            if str(error) != self._told_problem:
+                _logger.warning("line %s: plan version %d waits on: %s", self.name,
+                                order.version, error)  # fmt: skip
+            self._told_problem = str(error)
+
+    async def _activate(
+        self, order: Order, expect: int | None, *, replaces: bool
+    ) -> dict[str, Any]:
+        active = self._active
+        if expect is not None and expect != active.version:
+            raise CommandError(
+                Refusal.REFUSED,
+                f"line {self.name}: version {expect} was expected, but {active.version} is active "
+                f"since {active.since}, by {active.who}: {active.why}; look at it, then try again",
+            )
+        if self._waits and not replaces:
+            raise CommandError(
+                Refusal.REFUSED,
+                f"line {self.name}: version {self._waits.version} waits for {self._waits.when!r}, "
+                f"by {self._waits.who}: {self._waits.why}; give --replace (HTTP: \"replace\") to "
+                "put this in its place",
+            )  # fmt: skip
+        loaded = await _in_thread(lambda: self._load(order.version))
+        if order.when != NOW:
+            self._check_when(order.when)
+            await self._set_waiting(order)
+            return {"line": self.name, "active": self._told_active(), "pending": asdict(order)}
+        if order.version != active.version:
+            await self._swap(loaded, order)
+        if self._waits:
+            await self._set_waiting(None)
+        return {"line": self.name, "active": self._told_active(), "pending": None}
+
+    async def _swap(self, loaded: _Loaded, order: Order) -> None:
+        version = loaded.version
+        self._let_go()
+        if not self._decider.has_room(version.number):
+            raise CommandError(
+                Refusal.REFUSED,
+                f"line {self.name}: pieces on the sorter go by versions "
+                f"{', '.join(map(str, self._decider.held))}; wait until some have left",
+            )
+        active = Active.of(version, order.who, order.why, self._now(), self._active.version)
+        path = self._state.active_plan(self.name)
+        await _in_thread(lambda: write_active(path, active))
+        brands = loaded.metadata["brands"]
+
+        def swap() -> None:
+            self._decider.activate(loaded.plan)
+            self._outlet.set_plan(version.name, version.number, brands, loaded.groups)
+
+        self._active = active
+        await self._apply(swap)
+        _logger.info("line %s: plan version %d is active, by %s: %s",
+                     self.name, version.number, order.who, order.why)  # fmt: skip
+
+    def _load(self, number: int) -> _Loaded:
+        folder = self._state.versions(self.name)
+        try:
+            version = need_version(folder, number)
+        except ConfigError as error:
+            raise CommandError(Refusal.UNKNOWN, str(error)) from None
+        plan, metadata = map_image(version.image, PlanArrays)
+        groups = chutes_of_groups(metadata["groups"], plan.group_first, plan.group_chutes)
+        return _Loaded(version, plan, metadata, groups)
+
+    async def _set_waiting(self, order: Order | None) -> None:
+        path = self._state.pending_plan(self.name)
+        if order:
+            await _in_thread(lambda: _write(path, asdict(order)))
+        else:
+            await _in_thread(lambda: path.unlink(missing_ok=True))
+        self._waits, self._told_problem = order, ""
+
+    async def _set_locks(self, chute: int, locks: dict[str, dict[str, str]]) -> dict[str, Any]:
+        chutes = self._tracking.chutes
+        if not (0 < chute < len(chutes) and chutes["exists"][chute]):
+            raise CommandError(Refusal.UNKNOWN, f"line {self.name}: no chute {chute}")
+        await _in_thread(lambda: _write(self._state.locks(self.name), locks))
+        self._locks = locks
+        await self._apply(lambda: self._tracking.lock_only(map(int, locks)))
+        return {"line": self.name, "locked": locks}
+
+    async def _apply(self, change: Callable[[], None]) -> None:
+        """Have the loop apply a change between two batches, and wait for that."""
+        try:
+            future = self._commands.submit(change)
+        except QueueFullError as error:
+            raise CommandError(Refusal.UNAVAILABLE, f"line {self.name}: {error}") from None
+        await asyncio.wrap_future(future)
+
+    def _let_go(self) -> None:
+        if len(self._decider.held) > 1:
+            self._decider.let_go(self._tracking.versions_in_flight())
+
+    def _is_due(self, order: Order) -> bool:
+        if order.when == EMPTY:
+            return self._tracking.is_empty()
+        return self._clock.now_ns() >= _instant_ns(order.when)
+
+    def _check_when(self, when: str) -> None:
+        if when == EMPTY:
+            return
+        try:
+            instant_ns = _instant_ns(when)
+        except ValueError:
+            raise CommandError(
+                Refusal.WRONG,
+                f"when: {when!r}; give now, empty, or an instant with its zone such as "
+                "2026-11-25T22:00:00+08:00",
+            ) from None
+        if instant_ns <= self._clock.now_ns():
+            raise CommandError(Refusal.WRONG, f"when: {when} is over; give a later instant, or now")
+
+    def _told_active(self) -> dict[str, Any]:
+        told = ("version", "name", "who", "why", "since", "previous")
+        return {name: getattr(self._active, name) for name in told}
+
+    def _now(self) -> str:
+        instant = datetime.fromtimestamp(self._clock.now_ns() / 1e9, UTC)
+        return instant.isoformat(timespec="milliseconds")
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Do what reads or writes files beside the loop; what is wrong with a file is a refusal."""
+    try:
+        return await asyncio.to_thread(work)
+    except ConfigError as error:
+        raise CommandError(Refusal.FILE, str(error)) from None
+    except (UnavailableError, OSError) as error:
+        raise CommandError(Refusal.UNAVAILABLE, str(error)) from None
+
+
+def _instant_ns(when: str) -> int:
+    """Return an instant of ISO 8601; ValueError where it is none or has no zone."""
+    instant = datetime.fromisoformat(when)
+    if instant.tzinfo is None:
+        raise ValueError("no zone")
+    return int(instant.timestamp()) * 1_000_000_000
+
+
+def _order(path: Path, raw: Any) -> Order:
+    try:
+        return Order(**raw)
+    except TypeError as error:
+        raise ConfigError(f"{path}: damaged ({error}); delete it, then command it again") from None
+
+
+def _locks(path: Path) -> dict[str, dict[str, str]]:
+    locks = read_json(path) or {}
+    if not isinstance(locks, dict) or not all(
+        number.isdecimal() and int(number) <= CHUTE_NUMBER_MAX for number in locks
+    ):
+        raise ConfigError(f"{path}: damaged (no chute numbers); delete it, then command it again")
+    return locks
+
+
+def _write(path: Path, content: Any) -> None:
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise UnavailableError(f"{path}: can't be written: {error.strerror}; make room") from None
