@@ -175,12 +175,13 @@ class Client:
 
 
 @pytest.fixture
-def client(site: Site) -> Client:
+def client(site: Site, monkeypatch: pytest.MonkeyPatch) -> Client:
+    # A slow machine makes no board of these tests look dead.
+    monkeypatch.setattr("sorter.outlets.mapped.BEAT_STALE_S", 3600.0)
     face = Face(
         "lyg",
-        # Time stands for them: a slow machine makes no board look dead.
-        BoardReader(site.folder / "line.board", lambda: 0),
-        RecorderBoardReader(site.folder / "recorder.board", lambda: 0),
+        BoardReader(site.folder / "line.board"),
+        RecorderBoardReader(site.folder / "recorder.board"),
         site.store,
         site.control,
     )
