@@ -1,6 +1,7 @@
 """The decision asked of many scans that know nothing of each other, to prove a plan."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plc_adapters.contract import Records
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
@@ -9,7 +10,6 @@ from sorter.assignment.kernels import decide_batch
 from sorter.assignment.reservation import release
 
 
-@compiled
 def decide_apart(
     events: Records, pieces: Records, chutes: Records, plan: PlanArrays, pre: PreAdviceArrays,
     decisions: Records,
@@ -28,6 +28,15 @@ def decide_apart(
         Number of decisions.
     """
     row = np.zeros(1, np.int32)
+    return int(decide_each(events, pieces, chutes, plan, pre, decisions, row))
+
+
+@compiled
+def decide_each(
+    events: Records, pieces: Records, chutes: Records, plan: PlanArrays, pre: PreAdviceArrays,
+    decisions: Records, row: NDArray[np.int32],
+) -> int:  # fmt: skip
+    """Decide as :func:`decide_apart` says; ``row``: int32[1], 0, the row of the piece alone."""
     made = 0
     for i in range(len(events)):
         now_ns = int(events[i]["event_ns"])

@@ -11,12 +11,15 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 
 from plc_adapters import contract
 from sorter import ports
+
+OPTIONS: dict[str, Any] = {"cache": True, "forceinline": True, "_nrt": False}
+"""For numba; it does not declare the last, which its own modules use for the same end."""
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
@@ -46,5 +49,12 @@ numba.config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]
 
 
 def compiled(kernel: Kernel) -> Kernel:
-    """Compile a function for the argument types it is first called with, and keep the code."""
-    return cast("Kernel", numba.njit(cache=True)(kernel))
+    """Compile a function for the argument types it is first called with, and keep the code.
+
+    Kernels are compiled without numba's runtime (``_nrt``): one that allocates does not compile,
+    so that a decision provably allocates nothing, and no array passed on is reference-counted.
+    Those counts, taken for some twenty arrays at each of a dozen calls, took most of the time:
+    measured over batches of 512, 2.0 us a decision with them, 0.5 without, 0.35 with every
+    call inlined as well.
+    """
+    return cast("Kernel", numba.njit(**OPTIONS)(kernel))

@@ -15,6 +15,8 @@ The model, kept simple so that it can be told:
 - Chutes are open, empty and not locked at the first scan, and stay so.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -87,7 +89,6 @@ def decide_recorded(
     return name_chutes(disposition, group, lap, chutes, plan, int(plan.scalars[2]), named)
 
 
-@compiled
 def replay(
     scans: Records, chutes: Records, plan: PlanArrays, lap_ns: int, empty_ns: int, ends: Records,
     emptied: NDArray[np.int32], minutes: NDArray[np.int32],
@@ -108,12 +109,39 @@ def replay(
     Returns:
         Number of decisions.
     """
+    scratch = Scratch(
+        named=np.zeros(CHUTES_MAX, np.uint16),
+        waiting=np.zeros(len(scans), np.int32),
+        back_ns=np.zeros(len(scans), np.int64),
+        due_ns=np.full(len(chutes), NEVER_NS, np.int64),
+    )
+    return int(replay_all(scans, chutes, plan, lap_ns, empty_ns, ends, emptied, minutes, scratch))
+
+
+class Scratch(NamedTuple):
+    """What a replay writes to on its way.
+
+    ``named``: the chutes of a decision. ``waiting`` and ``back_ns``: a ring of the pieces on a
+    further lap and when each comes by; all laps take the same time, so whoever stays on first comes
+    by first, and a piece is on it once. ``due_ns``: when each chute is emptied.
+    """
+
+    named: NDArray[np.uint16]
+    waiting: NDArray[np.int32]
+    back_ns: NDArray[np.int64]
+    due_ns: NDArray[np.int64]
+
+
+@compiled
+def replay_all(
+    scans: Records, chutes: Records, plan: PlanArrays, lap_ns: int, empty_ns: int, ends: Records,
+    emptied: NDArray[np.int32], minutes: NDArray[np.int32], scratch: Scratch,
+) -> int:  # fmt: skip
+    """Replay as :func:`replay` says."""
     count = len(scans)
-    named = np.zeros(CHUTES_MAX, np.uint16)
-    # All laps take the same time: whoever stays on first comes by first. A piece is on it once.
-    waiting = np.zeros(count, np.int32)
-    back_ns = np.zeros(count, np.int64)
-    due_ns = np.full(len(chutes), NEVER_NS, np.int64)
+    named, waiting, back_ns, due_ns = (
+        scratch.named, scratch.waiting, scratch.back_ns, scratch.due_ns,
+    )  # fmt: skip
     next_due_ns = NEVER_NS
     taken, put, scanned, decisions = 0, 0, 0, 0
     while scanned < count or taken < put:
