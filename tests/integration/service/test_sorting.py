@@ -65,9 +65,10 @@ def test_a_killed_process_comes_back_and_nothing_is_lost(centre: Centre, part: s
     centre.wait_ready()
     for inducted in (60, 140, 220):
         centre.plc_until(lambda s, n=inducted: s["inducted"] >= n)  # type: ignore[misc]
-        os.kill(pid_of(centre, part), signal.SIGKILL)
+        pid = pid_of(centre, part)
+        os.kill(pid, signal.SIGKILL)
         if part == "line":
-            until_alive(centre)
+            until_another_lives(centre, pid)
     centre.sort_all()
     centre.wait_recorded()
     centre.wait_ready()
@@ -114,10 +115,10 @@ def pid_of(centre: Centre, part: str) -> int:
     return found[0]
 
 
-def until_alive(centre: Centre) -> None:
+def until_another_lives(centre: Centre, pid: int) -> None:
     def connected() -> bool:
         view = centre.board()
-        return bool(view and not view.problem and view.ready and view.lines[0].link.connected)
+        return bool(view and view.pid != pid and view.ready and view.lines[0].link.connected)
 
     until(connected, "the line is connected again")
 
