@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOR ?= 0
 
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint bench maps lock clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -34,6 +34,10 @@ lint: $(VENV)/.dev ## Check style, types and who imports whom
 
 bench: $(VENV)/.dev ## Measure: ratios against references in the same run
 	$(BIN)/python -m bench
+
+maps: $(VENV)/.run ## Print the register map anew after the mailbox's table has changed
+	$(BIN)/sorter plc export --format md --output plc_adapters/mailbox/REGISTERS.md
+	$(BIN)/sorter plc export --format csv --output plc_adapters/mailbox/registers.csv
 
 lock: ## Resolve the versions in requirements/ anew
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv

@@ -1,14 +1,12 @@
 """The mailbox as a PLC programmer reads it: every register, and the rules, printed from the table.
 
-``python -m plc_adapters.mailbox.register_map --format csv`` prints one row per field of the first
-copy of each block; ``--format markdown`` (the default) prints the same with the rules in words.
+``sorter plc export --format csv`` prints one row per field of the first copy of each block;
+``--format md`` prints the same with the rules in words.
 """
 
-import argparse
 import csv
 import io
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
@@ -51,19 +49,7 @@ EVENT_SLOTS = 256
 """Size of the event ring that is printed if none is asked for."""
 COLUMNS = ("block", "copies", "every", "offset", "registers", "name", "type", "writer", "meaning")
 
-EXAMPLES = """\
-columns:
-  block      what the registers belong to
-  copies     how many such blocks follow one another, numbered from 0
-  every      registers from one copy to the next
-  offset     holding register, counted from 0, at which the field of copy 0 begins
-  registers  registers that the field takes
-  writer     the one side that writes them
-
-examples:
-  python -m plc_adapters.mailbox.register_map --base-address 4096 > REGISTERS.md
-  python -m plc_adapters.mailbox.register_map --format csv --event-slots 512 > registers.csv
-"""
+"""Columns of the CSV; :class:`Row` says what each holds."""
 
 CODES: tuple[tuple[str, type[IntEnum] | type[IntFlag]], ...] = (
     ("kind of an event", EventKind),
@@ -90,17 +76,32 @@ class Area(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of the map; see the command's help for the columns."""
+    """One line of the map."""
 
     block: str
+    """What the registers belong to."""
     copies: int
+    """How many such blocks follow one another, numbered from 0."""
     every: int
+    """Registers from one copy to the next; 0 for one copy alone."""
     offset: int
+    """Holding register, counted from 0, at which the field of copy 0 begins."""
     registers: int
+    """Registers that the field takes."""
     name: str
     type: str
     writer: str
+    """The one side that writes them."""
     meaning: str
+
+
+class MapError(ValueError):
+    """There can be no such mailbox: ``setting`` is the argument at fault; the rest says why."""
+
+    def __init__(self, setting: str, why: str) -> None:
+        super().__init__(f"{setting.replace('_', ' ')}: {why}")
+        self.setting = setting
+        self.why = why
 
 
 def areas(event_slots: int) -> list[Area]:
@@ -133,10 +134,10 @@ def rows(base_address: int, event_slots: int) -> Iterator[Row]:
         event_slots: slots of the event ring.
 
     Raises:
-        ValueError: the ring is of no size that the layout allows, or the mailbox does not fit the
-            registers of a Modbus device; the message says which and what to give instead.
+        MapError: the ring is of no size that the layout allows, or the mailbox does not fit the
+            registers of a Modbus device.
     """
-    _check(base_address, event_slots)
+    check(base_address, event_slots)
     for area in areas(event_slots):
         for field in area.block.fields:
             offset = base_address + area.address + field.offset
@@ -158,7 +159,7 @@ def as_markdown(base_address: int = 0, event_slots: int = EVENT_SLOTS) -> str:
     size = image_size(event_slots)
     parts = [
         "# The mailbox, register by register\n\n"
-        "Printed by `python -m plc_adapters.mailbox.register_map`; not edited by hand.\n\n"
+        "Printed by `sorter plc export --format md`; not edited by hand.\n\n"
         f"Layout version {LAYOUT_VERSION}. {size} holding registers, from {base_address} to "
         f"{base_address + size - 1}, with an event ring of {event_slots} slots (any power of two "
         f"from {EVENT_SLOTS_MIN} to {EVENT_SLOTS_MAX}). Registers are counted from 0, as they "
@@ -171,19 +172,21 @@ def as_markdown(base_address: int = 0, event_slots: int = EVENT_SLOTS) -> str:
     return "\n".join(parts)
 
 
-def _check(base_address: int, event_slots: int) -> None:
-    """Raise ValueError if there can be no such mailbox."""
+def check(base_address: int, event_slots: int) -> None:
+    """Raise MapError if there can be no such mailbox; what it says is what to give instead."""
     if not EVENT_SLOTS_MIN <= event_slots <= EVENT_SLOTS_MAX or event_slots & (event_slots - 1):
-        raise ValueError(
-            f"event slots: {event_slots} is not a power of two from {EVENT_SLOTS_MIN} to "
-            f"{EVENT_SLOTS_MAX}; give one that is"
+        raise MapError(
+            "event_slots",
+            f"{event_slots} is not a power of two from {EVENT_SLOTS_MIN} to {EVENT_SLOTS_MAX}; "
+            "give one that is",
         )
     highest = REGISTERS_MAX - image_size(event_slots)
     if not 0 <= base_address <= highest:
-        raise ValueError(
-            f"base address: {base_address} is not from 0 to {highest}, where a mailbox with "
-            f"{event_slots} event slots ends within a device's {REGISTERS_MAX} registers; give a "
-            "lower one, or fewer event slots"
+        raise MapError(
+            "base_address",
+            f"{base_address} is not from 0 to {highest}, where a mailbox with {event_slots} event "
+            f"slots ends within a device's {REGISTERS_MAX} registers; give a lower one, or fewer "
+            "event slots",
         )
 
 
@@ -234,31 +237,3 @@ def _limits() -> str:
         "host counts a slot with a number beyond these as malformed, and takes a chute or station "
         f"that is too high for none. A scan carries at most {CODES_MAX} codes.\n"
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m plc_adapters.mailbox.register_map",
-        description="Print the register map of the mailbox between a sorter's PLC and the service.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--format", choices=("markdown", "csv"), default="markdown",
-                        help="csv has the registers alone (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--base-address", type=int, default=0, metavar="REGISTER",
-                        help="where the mailbox begins (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--event-slots", type=int, default=EVENT_SLOTS, metavar="COUNT",
-                        help="slots of the event ring (default: %(default)s)")  # fmt: skip
-    options = parser.parse_args(arguments)
-    print_as = as_csv if options.format == "csv" else as_markdown
-    try:
-        text = print_as(options.base_address, options.event_slots)
-    except ValueError as error:
-        parser.error(str(error))
-    sys.stdout.write(text)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

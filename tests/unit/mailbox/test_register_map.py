@@ -8,7 +8,7 @@ import pytest
 
 import plc_adapters.mailbox
 from plc_adapters.contract import Disposition
-from plc_adapters.mailbox.register_map import COLUMNS, as_csv, as_markdown, main
+from plc_adapters.mailbox.register_map import COLUMNS, MapError, as_csv, as_markdown
 from plc_adapters.mailbox.table import (
     ANSWER,
     EVENT_RING,
@@ -19,7 +19,7 @@ from plc_adapters.mailbox.table import (
 )
 
 FOLDER = Path(plc_adapters.mailbox.__file__).parent
-REMEDY = "print it anew: python -m plc_adapters.mailbox.register_map"
+REMEDY = "print it anew: make maps"
 
 
 def test_committed_map_is_current() -> None:
@@ -62,30 +62,22 @@ def test_markdown_has_each_row_and_each_code() -> None:
     assert "from 2000 to 3527, with an event ring of 8 slots" in text
 
 
-def test_command_prints_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--format", "csv", "--base-address", "5", "--event-slots", "16"]) == 0
-    assert capsys.readouterr().out == as_csv(5, 16)
-    assert main([]) == 0
-    assert capsys.readouterr().out == as_markdown()
-
-
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("base_address", "event_slots", "setting"),
     [
-        (["--event-slots", "100"], "event slots: 100 is not a power of two from 8 to 1024"),
-        (["--event-slots", "2048"], "event slots: 2048 is not a power of two"),
-        (["--base-address", "-1"], "base address: -1 is not from 0 to 54088"),
-        (["--base-address", "54089"], "base address: 54089 is not from 0 to 54088"),
-        (["--base-address", "x"], "argument --base-address: invalid int value: 'x'"),
+        (0, 100, "event_slots"),
+        (0, 4, "event_slots"),
+        (0, 2048, "event_slots"),
+        (-1, 256, "base_address"),
+        (54_089, 256, "base_address"),
     ],
 )
-def test_what_cannot_be_is_refused_with_the_remedy(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-    assert told in capsys.readouterr().err
+def test_what_cannot_be_is_refused(base_address: int, event_slots: int, setting: str) -> None:
+    for print_as in (as_csv, as_markdown):
+        with pytest.raises(MapError) as refused:
+            print_as(base_address, event_slots)
+        assert refused.value.setting == setting
+        assert "give" in refused.value.why
 
 
 def test_highest_base_address_is_accepted() -> None:

@@ -1,0 +1,62 @@
+"""``sorter plc export``: prints what was asked for, and says in one line what can't be printed."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from plc_adapters.mailbox.register_map import as_csv, as_markdown
+from sorter.cli import main
+from sorter.cli.main import app
+
+runner = CliRunner()
+
+
+def test_prints_what_was_asked_for() -> None:
+    result = runner.invoke(
+        app, ["plc", "export", "--format", "csv", "--base-address", "5", "--event-slots", "16"]
+    )
+    assert (result.exit_code, result.stdout) == (0, as_csv(5, 16))
+    assert runner.invoke(app, ["plc", "export"]).stdout == as_markdown()
+
+
+def test_writes_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "寄存器.md"
+    result = runner.invoke(app, ["plc", "export", "--output", str(file)])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert file.read_text(encoding="utf-8") == as_markdown()
+
+
+def test_a_file_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "missing" / "map.md"
+    monkeypatch.setattr(sys, "argv", ["sorter", "plc", "export", "--output", str(file)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 4
+    assert f"--output {file}: can't be written (No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--event-slots", "100"], "--event-slots: 100 is not a power of two from 8 to 1024"),
+        (["--event-slots", "2048"], "--event-slots: 2048 is not a power of two"),
+        (["--base-address", "-1"], "--base-address: -1 is not from 0 to 54088"),
+        (["--base-address", "54089"], "--base-address: 54089 is not from 0 to 54088"),
+        (["--base-address", "x"], "--base-address'"),
+        (["--format", "pdf"], "'pdf' is not one of 'md', 'csv'"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_remedy(arguments: list[str], told: str) -> None:
+    result = runner.invoke(app, ["plc", "export", *arguments])
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_help_has_an_example() -> None:
+    result = runner.invoke(app, ["plc", "export", "--help"])
+    assert result.exit_code == 0
+    assert "Example: sorter plc export" in result.stdout
