@@ -63,6 +63,8 @@ class JournalSettings(Section):
     commit_interval_ms: int = Field(default=5, ge=1, le=1000)
     """At most so much is lost in a power cut; a killed process loses nothing."""
     queue_batches_max: int = Field(default=4096, ge=16, le=1_000_000)
+    keep_mib: int = Field(default=1024, ge=1, le=1_048_576)
+    """Segments of a line that the database holds stay up to this size, for replay and what-if."""
 
 
 class Link(Section):

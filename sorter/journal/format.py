@@ -21,6 +21,10 @@ Frame, one after the other:
 
 A frame is there as a whole or not at all. After a failed write or sync the same frames are written
 again; where that leaves copies, the frame's number tells them. A process begins a new segment.
+
+A segment being written has room for all it may hold, zeros after its last frame; it is cut there
+when the next one is begun, and after a crash when the journal is opened again. So bytes other than
+zeros after the last frame of the newest segment are a torn end, and anywhere else they are damage.
 """
 
 import struct
@@ -34,6 +38,7 @@ import numpy as np
 
 from plc_adapters.contract import EVENT
 from sorter.errors import JournalError
+from sorter.journal.disk import SYSTEM_DISK, Disk
 from sorter.ports import DECISION, PIECE, Batch, Snapshot
 
 SEGMENT_HEAD = struct.Struct("<8sIIQq32s")
@@ -48,6 +53,13 @@ FRAME_BYTES_MAX = 64 * 1024 * 1024
 """Size of one frame; a snapshot of 65,536 pieces takes 15 MiB, a batch less than 1."""
 LAYOUT = zlib.crc32(repr([dtype.descr for dtype in (EVENT, DECISION, PIECE)]).encode())
 SUFFIX = ".journal"
+
+
+class Gap(NamedTuple):
+    """A stretch that holds no whole frame, and not only zeros."""
+
+    start: int
+    end: int
 
 
 class Frame(NamedTuple):
@@ -66,11 +78,9 @@ def segment_path(folder: Path, number: int) -> Path:
     return folder / f"{number:012d}{SUFFIX}"
 
 
-def segments(folder: Path) -> list[int]:
+def segments(folder: Path, disk: Disk = SYSTEM_DISK) -> list[int]:
     """Return the numbers of a line's segments, oldest first; none for a folder not there."""
-    if not folder.is_dir():
-        return []
-    names = (path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
+    names = (name.removesuffix(SUFFIX) for name in disk.names(folder) if name.endswith(SUFFIX))
     return sorted(int(name) for name in names if name.isdigit())
 
 
@@ -122,23 +132,26 @@ def _frame(number: int, kind: int, first: int, second: int, third: int, body: by
     return frame
 
 
-def frames(data: bytes, start: int) -> Iterator[Frame]:
-    """Yield the whole frames of some data from an offset on.
+def frames(data: bytes, start: int) -> Iterator[Frame | Gap]:
+    """Yield the whole frames of some data from an offset on, and the gaps between them.
 
-    A damaged stretch is passed over where a whole frame follows it; a damaged end is not yielded,
-    as it may be a frame that is being written.
+    The last gap may be a frame that is being written, or one that lies only partly in the data.
     """
     view = memoryview(data)
-    at = start
+    at = begun = start
     while True:
         frame = _frame_at(view, at)
         if frame is None:
             at = data.find(_MARK_BYTES, at + 1)
-            if at < 0:
-                return
-            continue
+            if at >= 0:
+                continue
+            at = len(data)
+        if data[begun:at].strip(b"\0"):
+            yield Gap(begun, at)
+        if frame is None:
+            return
         yield frame
-        at = frame.end
+        at = begun = frame.end
 
 
 def _frame_at(view: memoryview, at: int) -> Frame | None:

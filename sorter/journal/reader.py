@@ -1,16 +1,20 @@
 """The journal read again: by a line that recovers, and by the recorder that follows it."""
 
-import os
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from sorter.journal.disk import SYSTEM_DISK, Disk
 from sorter.journal.format import (
     FRAME_BYTES_MAX,
+    FRAME_HEAD,
     KIND_BATCH,
     KIND_SNAPSHOT,
     SEGMENT_HEAD,
     Frame,
+    Gap,
     check_segment_head,
     decode,
     frames,
@@ -24,6 +28,8 @@ READ_BYTES = 4 * 1024 * 1024
 SEGMENTS_KEPT = 2
 """Segments of a line that stay whatever is recorded: a line recovers from the newest."""
 
+_logger = logging.getLogger(__name__)
+
 
 class Position(NamedTuple):
     """A place in a line's journal: all before it is read."""
@@ -32,46 +38,84 @@ class Position(NamedTuple):
     offset: int = 0
 
 
-def recovery(folder: Path, line: int) -> Iterator[Batch | Snapshot]:
+def recovery(folder: Path, line: int, disk: Disk = SYSTEM_DISK) -> Iterator[Batch | Snapshot]:
     """Yield a line's newest snapshot and all batches after it, in order; nothing if there is none.
+
+    Damage is told in the log and passed over.
 
     Raises:
         JournalError: a segment was written by another version of the service.
     """
-    numbers = segments(folder)
-    newest = next((n for n in reversed(numbers) if _has_snapshot(folder, n)), None)
+    numbers = segments(folder, disk)
+    newest = next((n for n in reversed(numbers) if _has_snapshot(folder, n, disk)), None)
     if newest is None:
         newest = numbers[0] if numbers else 0
     last_frame = 0
     for number in numbers:
         if number < newest:
             continue
-        for frame in _segment_frames(segment_path(folder, number)):
-            if frame.number > last_frame:
-                last_frame = frame.number
-                yield decode(frame, line)
+        path = segment_path(folder, number)
+        for found in _segment_frames(path, disk):
+            if isinstance(found, Gap):
+                if number != numbers[-1] or found.end < disk.size(path):
+                    tell_damage(path, found)
+            elif found.number > last_frame:
+                last_frame = found.number
+                yield decode(found, line)
 
 
-def last_frame_number(folder: Path) -> int:
-    """Return the highest number of a frame in a line's journal, 0 if there is none."""
-    for number in reversed(segments(folder)):
-        highest = max((f.number for f in _segment_frames(segment_path(folder, number))), default=0)
-        if highest:
-            return highest
+def open_again(folder: Path, disk: Disk = SYSTEM_DISK) -> int:
+    """Cut the torn end that a crash left of a line's newest segment.
+
+    Returns:
+        The highest number of a frame in the journal, 0 if there is none.
+    """
+    numbers = segments(folder, disk)
+    if numbers:
+        path = segment_path(folder, numbers[-1])
+        ends = (f.end for f in _segment_frames(path, disk) if isinstance(f, Frame))
+        end = max(ends, default=SEGMENT_HEAD.size)
+        if disk.size(path) > end:
+            with _opened(path, disk) as file:
+                disk.cut(file, end)
+                disk.sync(file)
+    for number in reversed(numbers):
+        path = segment_path(folder, number)
+        whole = [f.number for f in _segment_frames(path, disk) if isinstance(f, Frame)]
+        if whole:
+            return max(whole)
     return 0
 
 
-def _has_snapshot(folder: Path, number: int) -> bool:
+def tell_damage(path: Path, gap: Gap) -> None:
+    """Log that a stretch of a segment can't be read."""
+    _logger.error(
+        "%s: bytes %d to %d are damaged; the events in them are lost here unless the database has "
+        "them: check the disk, and compare the sequences around them in the event table",
+        path, gap.start, gap.end,
+    )  # fmt: skip
+
+
+def _has_snapshot(folder: Path, number: int, disk: Disk) -> bool:
     path = segment_path(folder, number)
-    first = next(_segment_frames(path), None)
+    first = next((f for f in _segment_frames(path, disk) if isinstance(f, Frame)), None)
     return first is not None and first.kind == KIND_SNAPSHOT
 
 
-def _segment_frames(path: Path) -> Iterator[Frame]:
+@contextmanager
+def _opened(path: Path, disk: Disk) -> Iterator[int]:
+    file = disk.open(path)
+    try:
+        yield file
+    finally:
+        disk.close(file)
+
+
+def _segment_frames(path: Path, disk: Disk) -> Iterator[Frame | Gap]:
     """Yield a segment's frames, durable by then: a line goes on, and acknowledges, from them."""
-    with path.open("rb") as file:
-        data = file.read()
-        os.fdatasync(file.fileno())
+    with _opened(path, disk) as file:
+        data = disk.read(file, 0, disk.size(path))
+        disk.sync(file)
     if check_segment_head(data, path):
         yield from frames(data, SEGMENT_HEAD.size)
 
@@ -79,11 +123,16 @@ def _segment_frames(path: Path) -> Iterator[Frame]:
 class Follower:
     """Reads a line's batches as they are written, from a position on."""
 
-    def __init__(self, folder: Path, line: int, position: Position) -> None:
+    def __init__(
+        self, folder: Path, line: int, position: Position, disk: Disk = SYSTEM_DISK
+    ) -> None:
         self.position = position
         """All before it was returned by :meth:`read`."""
+        self.damaged = 0
+        """Damaged stretches met so far."""
         self._folder = folder
         self._line = line
+        self._disk = disk
         self._last_frame = 0
 
     def read(self) -> list[Batch]:
@@ -95,54 +144,80 @@ class Follower:
         Raises:
             JournalError: a segment was written by another version of the service.
         """
-        numbers = segments(self._folder)
         while True:
-            later = [n for n in numbers if n >= self.position.segment]
+            # What a segment holds once a later one exists is all that it will ever hold.
+            later = [n for n in segments(self._folder, self._disk) if n >= self.position.segment]
             if not later:
                 return []
             if later[0] > self.position.segment:
                 self.position = Position(later[0], 0)
-            batches, moved = self._read_segment()
+            batches, moved = self._read_segment(is_newest=len(later) == 1)
             if batches or moved:
                 return batches
             if len(later) == 1:
                 return []
             self.position = Position(later[1], 0)
 
-    def _read_segment(self) -> tuple[list[Batch], bool]:
+    def remove_read(self, recorded: Position, keep_bytes: int = 0) -> int:
+        """Delete segments wholly before a position, the oldest first; return how many.
+
+        The newest stay, and as many as fit into ``keep_bytes``, for those who look back.
+        """
+        numbers = segments(self._folder, self._disk)
+        sizes = {n: self._disk.size(segment_path(self._folder, n)) for n in numbers}
+        total = sum(sizes.values())
+        removed = 0
+        for number in numbers[:-SEGMENTS_KEPT]:
+            if number >= recorded.segment or (keep_bytes and total <= keep_bytes):
+                break
+            self._disk.remove(segment_path(self._folder, number))
+            total -= sizes[number]
+            removed += 1
+        return removed
+
+    def _read_segment(self, *, is_newest: bool) -> tuple[list[Batch], bool]:
         """Return batches from the present segment, and whether the position moved at all."""
         number, offset = self.position
         path = segment_path(self._folder, number)
-        with path.open("rb") as file:
+        with _opened(path, self._disk) as file:
             if offset == 0:
-                if not check_segment_head(file.read(SEGMENT_HEAD.size), path):
+                head = self._disk.read(file, 0, SEGMENT_HEAD.size)
+                if not check_segment_head(head, path):
                     return [], False
                 offset = SEGMENT_HEAD.size
-            file.seek(offset)
-            data = file.read(READ_BYTES)
+            if is_newest and not self._disk.read(file, offset, FRAME_HEAD.size).strip(b"\0"):
+                return [], False
+            data = self._disk.read(file, offset, READ_BYTES)
             found = list(frames(data, 0))
-            if not found and len(data) == READ_BYTES:
-                data += file.read(FRAME_BYTES_MAX)
+            if len(data) == READ_BYTES and not any(isinstance(each, Frame) for each in found):
+                data += self._disk.read(file, offset + READ_BYTES, FRAME_BYTES_MAX)
                 found = list(frames(data, 0))
-            if found:
+            whole = [each for each in found if isinstance(each, Frame)]
+            if whole:
                 # What a power cut could take from the journal again must not be in the database:
                 # the same event read once more bears another instant.
-                os.fdatasync(file.fileno())
+                self._disk.sync(file)
+        self._tell_gaps(path, offset, found, at_end=not is_newest and not whole)
+        if whole:
+            self.position = Position(number, offset + whole[-1].end)
+        return self._batches(whole), bool(whole)
+
+    def _batches(self, whole: list[Frame]) -> list[Batch]:
         batches: list[Batch] = []
-        for frame in found:
+        for frame in whole:
             if frame.number > self._last_frame:
                 self._last_frame = frame.number
                 if frame.kind == KIND_BATCH:
                     entry = decode(frame, self._line)
                     assert isinstance(entry, Batch)
                     batches.append(entry)
-        if found:
-            self.position = Position(number, offset + found[-1].end)
-        return batches, bool(found)
+        return batches
 
-    def remove_read(self, recorded: Position) -> int:
-        """Delete segments wholly before a position, but the newest; return how many."""
-        old = [n for n in segments(self._folder)[:-SEGMENTS_KEPT] if n < recorded.segment]
-        for number in old:
-            segment_path(self._folder, number).unlink(missing_ok=True)
-        return len(old)
+    def _tell_gaps(
+        self, path: Path, offset: int, found: list[Frame | Gap], *, at_end: bool
+    ) -> None:
+        """Tell of damage: gaps before a whole frame, and one at the end that stays."""
+        for place, gap in enumerate(found):
+            if isinstance(gap, Gap) and (at_end or place < len(found) - 1):
+                self.damaged += 1
+                tell_damage(path, Gap(offset + gap.start, offset + gap.end))

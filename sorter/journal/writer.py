@@ -1,8 +1,6 @@
-"""The journal's writer: takes batches without waiting, and makes them durable on its thread."""
+"""The journal's writer: takes batches without waiting, makes them durable a commit at a time."""
 
 import logging
-import os
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -12,20 +10,11 @@ from typing import NamedTuple
 
 from sorter.clock import Clock
 from sorter.errors import JournalError
-from sorter.journal.format import (
-    encode_batch,
-    encode_snapshot,
-    segment_head,
-    segment_path,
-    segments,
-)
-from sorter.journal.reader import last_frame_number
+from sorter.journal.disk import SYSTEM_DISK, Disk
+from sorter.journal.format import encode_batch, encode_snapshot
+from sorter.journal.reader import open_again
+from sorter.journal.segment import SegmentWriter, clear_leftovers
 from sorter.ports import Batch
-
-RETRY_S = 0.5
-"""Pause before a disk that refused is tried again."""
-CLOSE_S = 10.0
-"""Longest wait for the last batches as the journal is closed."""
 
 _logger = logging.getLogger(__name__)
 
@@ -43,88 +32,21 @@ class Frame(NamedTuple):
 
 @dataclass(slots=True)
 class Commits:
-    """What the writer's thread did so far."""
+    """What was committed so far."""
 
     count: int = 0
     total_ns: int = 0
     longest_ns: int = 0
     written_bytes: int = 0
     failures: int = 0
-    problem: str = ""
-
-
-class _Stream:
-    """One line's folder and the segment that is being written."""
-
-    def __init__(self, folder: Path, name: str, clock: Clock, segment_bytes: int) -> None:
-        self.folder = folder
-        self.full = False
-        """Whether a new segment is due, as soon as the line gives a snapshot."""
-        self._name = name
-        self._clock = clock
-        self._segment_bytes = segment_bytes
-        self._file = -1
-        self._durable_size = 0
-
-    def put(self, data: bytes) -> None:
-        """Write data after what is durable, and make it durable too.
-
-        After a failed write the same data is put again at the same place, so that a reader who saw
-        it before finds it where it was; after a failed sync it is put into a new segment.
-        """
-        if self._file < 0:
-            self.begin_segment()
-        view = memoryview(data)
-        at = self._durable_size
-        while view:
-            written = os.pwrite(self._file, view, at)
-            view = view[written:]
-            at += written
-        try:
-            os.fdatasync(self._file)
-        except OSError:
-            # The kernel may have dropped what it could not write and call the file clean: a second
-            # sync of it proves nothing. The same frames go to a new segment.
-            self.close()
-            raise
-        self._durable_size = at
-        self.full = at >= self._segment_bytes
-
-    def begin_segment(self) -> None:
-        """Begin the next segment, its head and its name durable.
-
-        Its number is the second it begins in, so that one begun after the folder was moved away is
-        not taken for one that was recorded long ago.
-        """
-        newest = next(reversed(segments(self.folder)), 0)
-        number = max(newest + 1, self._clock.now_ns() // 1_000_000_000)
-        path = segment_path(self.folder, number)
-        head = segment_head(number, self._clock.now_ns(), self._name)
-        temporary = path.with_suffix(".new")
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-        try:
-            os.write(file, head)
-            os.fdatasync(file)
-            temporary.rename(path)
-            _sync_folder(self.folder)
-        except OSError:
-            os.close(file)
-            raise
-        self.close()
-        self._file, self._durable_size = file, len(head)
-
-    def close(self) -> None:
-        """Close the segment."""
-        if self._file >= 0:
-            os.close(self._file)
-        self._file = -1
 
 
 class JournalWriter:
     """The journal of all lines of a process; see :class:`sorter.ports.JournalPort`.
 
-    Every batch offered is durable within a commit interval. A disk that refuses (full, failing)
-    makes it try again until it takes the batches; meanwhile the queue fills, the
+    Lines offer on their thread; :meth:`commit` runs on another one
+    (:class:`sorter.journal.thread.CommitThread`), or by turns with them in a simulation. A disk
+    that refuses (full, failing) is tried again with every commit; meanwhile the queue fills, the
     lines stop reading, and the PLCs keep their events.
     """
 
@@ -136,10 +58,10 @@ class JournalWriter:
         clock: Clock,
         *,
         segment_bytes: int,
-        commit_interval_s: float,
         queue_max: int,
+        disk: Disk = SYSTEM_DISK,
     ) -> None:
-        """Prepare the journal; nothing is written before the first offer.
+        """Open the journal: torn ends are cut; nothing is written before the first commit.
 
         Args:
             folder: Has, or gets, one folder a line.
@@ -147,39 +69,35 @@ class JournalWriter:
             durable: Sequence of the newest event that each line's journal holds now.
             clock: The lines' clock.
             segment_bytes: Size from which a segment is followed by another.
-            commit_interval_s: Pause between commits.
             queue_max: Batches that may wait.
+            disk: Where the folder lies.
 
         Raises:
             JournalError: a folder can't be made or read.
         """
+        self.folder = folder
         self._clock = clock
-        self._interval_s = commit_interval_s
         self._queue_max = queue_max
         self._durable = list(durable)
         self._queue: deque[Frame] = deque()
         self._refused = 0
         self._commits = Commits()
+        self._problem = self._room_problem = ""
         self._oldest_ns = 0
-        self._stop = threading.Event()
-        self._streams: list[_Stream] = []
+        self._segments: list[SegmentWriter] = []
         self._numbers: list[int] = []
         for name in lines:
             own = folder / name
             try:
-                own.mkdir(parents=True, exist_ok=True)
-                self._numbers.append(last_frame_number(own))
+                disk.make_folder(own)
+                clear_leftovers(own, disk)
+                self._numbers.append(open_again(own, disk))
             except OSError as error:
                 raise JournalError(
                     f"{own}: the journal can't be kept there ({error.strerror}); "
                     "give site.state_dir a folder that this user can write"
                 ) from None
-            self._streams.append(_Stream(own, name, clock, segment_bytes))
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+            self._segments.append(SegmentWriter(own, name, clock, disk, segment_bytes))
 
     def offer(self, batch: Batch) -> bool:
         """Take a copy of a batch; False, and counted, if the queue is full."""
@@ -193,11 +111,11 @@ class JournalWriter:
 
     def wants_snapshot(self, line: int) -> bool:
         """Return whether a line's segment is full, so that a snapshot should begin the next."""
-        return self._streams[line].full
+        return self._segments[line].full
 
     def offer_snapshot(self, line: int, content: bytes) -> None:
         """Begin a new segment with the line's state after all batches offered so far."""
-        self._streams[line].full = False
+        self._segments[line].full = False
         number = self._next_number(line)
         content = encode_snapshot(number, content)
         self._put(Frame(line, content, self._now(), begins_segment=True))
@@ -224,26 +142,66 @@ class JournalWriter:
 
     @property
     def commits(self) -> Commits:
-        """What the thread did so far."""
+        """What was committed so far."""
         return self._commits
 
     @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
+    def problem(self) -> str:
+        """Why the disk refuses, or soon will; empty while all is well."""
+        return self._problem or self._room_problem
+
+    def commit(self) -> bool:
+        """Make durable what waits.
+
+        Returns:
+            False if the disk refused any of it; the problem is noted, and what waited still waits.
+        """
+        began_ns = time.monotonic_ns()
+        waiting = [self._queue[i] for i in range(len(self._queue))]
+        try:
+            for line in sorted({frame.line for frame in waiting}):
+                self._write(self._segments[line], [f for f in waiting if f.line == line])
+        except OSError as error:
+            self._commits.failures += 1
+            self._problem = self._told(
+                self._problem, error, "pieces go to the PLC's default chute once its ring is full"
+            )
+            return False
+        for frame in waiting:
+            if frame.sequence:
+                self._durable[frame.line] = frame.sequence
+            self._queue.popleft()
+        self._oldest_ns = self._queue[0].offered_ns if self._queue else 0
+        if waiting:
+            self._count(waiting, time.monotonic_ns() - began_ns)
+        return True
+
+    def take_room(self) -> None:
+        """Take the disk's room for the next segments, or note that there is none."""
+        try:
+            for segment in self._segments:
+                segment.prepare()
+        except OSError as error:
+            self._room_problem = self._told(
+                self._room_problem, error, "only the room of the present segment is left"
+            )
+            return
+        if self._room_problem:
+            _logger.warning("the journal has room for its next segment again")
+            self._room_problem = ""
 
     def close(self) -> None:
-        """Make durable what was offered, and end the thread.
+        """Give back the room that is not needed; :meth:`commit` comes before.
 
         Raises:
-            JournalError: the disk did not take it in time; the PLCs still have those events.
+            JournalError: batches still wait; the PLCs still have those events.
         """
-        self._stop.set()
-        self._thread.join(CLOSE_S)
-        if self._thread.is_alive() or self._queue:
+        for segment in self._segments:
+            segment.close_all()
+        if self._queue:
             raise JournalError(
-                f"{self._streams[0].folder.parent}: {len(self._queue)} batches could not be "
-                f"written ({self._commits.problem or 'the disk is slow'}); their events are read "
+                f"{self.folder}: {len(self._queue)} batches could not be "
+                f"written ({self._problem or 'the disk is slow'}); their events are read "
                 "again from the PLC at the next start"
             )
 
@@ -259,57 +217,18 @@ class JournalWriter:
             self._oldest_ns = frame.offered_ns
         self._queue.append(frame)
 
-    # The thread. It alone touches the streams' files, and takes frames from the queue only once
-    # they are durable.
-
-    def _run(self) -> None:
-        failed = False
-        deadline_s = float("inf")
-        while True:
-            stopping = self._stop.is_set()
-            if stopping and deadline_s == float("inf"):
-                deadline_s = time.monotonic() + CLOSE_S
-            if self._queue:
-                failed = not self._commit()
-            elif stopping:
-                break
-            if time.monotonic() > deadline_s:
-                break
-            if not stopping or failed:
-                time.sleep(RETRY_S if failed else self._interval_s)
-        for stream in self._streams:
-            stream.close()
-
-    def _commit(self) -> bool:
-        """Make durable what waits; return False, with the problem noted, if the disk refused."""
-        began_ns = time.monotonic_ns()
-        waiting = [self._queue[i] for i in range(len(self._queue))]
-        try:
-            for line in {frame.line for frame in waiting}:
-                self._write(self._streams[line], [f for f in waiting if f.line == line])
-        except OSError as error:
-            self._note(error)
-            return False
-        for frame in waiting:
-            if frame.sequence:
-                self._durable[frame.line] = frame.sequence
-            self._queue.popleft()
-        self._oldest_ns = self._queue[0].offered_ns if self._queue else 0
-        self._count(waiting, time.monotonic_ns() - began_ns)
-        return True
-
     @staticmethod
-    def _write(stream: _Stream, waiting: list[Frame]) -> None:
+    def _write(segment: SegmentWriter, waiting: list[Frame]) -> None:
         """Write a line's frames, each run of them to the segment it belongs to."""
         run: list[bytes] = []
         for frame in waiting:
             if frame.begins_segment:
                 if run:
-                    stream.put(b"".join(run))
+                    segment.put(b"".join(run))
                     run = []
-                stream.begin_segment()
+                segment.begin_segment()
             run.append(frame.content)
-        stream.put(b"".join(run))
+        segment.put(b"".join(run))
 
     def _count(self, waiting: list[Frame], took_ns: int) -> None:
         commits = self._commits
@@ -317,26 +236,15 @@ class JournalWriter:
         commits.total_ns += took_ns
         commits.longest_ns = max(commits.longest_ns, took_ns)
         commits.written_bytes += sum(len(frame.content) for frame in waiting)
-        if commits.problem:
+        if self._problem:
             _logger.warning("the journal can be written again")
-            commits.problem = ""
+            self._problem = ""
 
-    def _note(self, error: OSError) -> None:
+    def _told(self, before: str, error: OSError, until_then: str) -> str:
         problem = (
-            f"{error.filename or self._streams[0].folder.parent}: the journal can't be written "
-            f"({error.strerror}); free space or replace the disk; until then pieces go to the "
-            "PLC's default chute once its event ring is full"
+            f"{error.filename or self.folder}: the journal can't be written "
+            f"({error.strerror}); free space or replace the disk; until then {until_then}"
         )
-        if problem != self._commits.problem:
+        if problem != before:
             _logger.error("%s", problem)
-        self._commits.problem = problem
-        self._commits.failures += 1
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder durable."""
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+        return problem

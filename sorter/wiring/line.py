@@ -15,6 +15,7 @@ from sorter.clock import Clock, SystemClock
 from sorter.config import Line, SiteFile
 from sorter.errors import ConfigError, JournalError
 from sorter.journal.reader import recovery
+from sorter.journal.thread import CommitThread
 from sorter.journal.writer import JournalWriter
 from sorter.line.ledger import ledger_of
 from sorter.line.loop import LineLoop
@@ -83,9 +84,9 @@ async def run_line(site: SiteFile) -> None:
         [resume.sequence for resume in resumes],
         clock,
         segment_bytes=site.journal.segment_mib * MIB,
-        commit_interval_s=site.journal.commit_interval_ms / 1000,
         queue_max=site.journal.queue_batches_max,
     )
+    committing = CommitThread(journal, site.journal.commit_interval_ms / 1000)
     pre_advice = _pre_advice(state)
     lines = [
         _make_line(number, site, state, trackings[number], resumes[number], pre_advice,
@@ -94,16 +95,16 @@ async def run_line(site: SiteFile) -> None:
     ]  # fmt: skip
     for number, tracking in enumerate(trackings):
         journal.offer_snapshot(number, tracking.snapshot())
-    journal.start()
+    committing.start()
     settle_memory()
     board.set_ready()
     try:
         control = Control(socket_path(state), {line.loop.name: line.life for line in lines})
-        await _run(lines, board, journal, site.journal.queue_batches_max, control, stop)
+        await _run(lines, board, committing, site.journal.queue_batches_max, control, stop)
     finally:
         for line in lines:
             line.outlet.publish(line.tracking, line.adapter.status)
-        journal.close()
+        committing.close()
 
 
 def _journaled(site: SiteFile, state: StatePaths) -> Iterator[Batch | Snapshot]:
@@ -170,14 +171,14 @@ def _pre_advice(state: StatePaths) -> PreAdviceArrays:
 async def _run(
     lines: list[RunningLine],
     board: BoardWriter,
-    journal: JournalWriter,
+    committing: CommitThread,
     queue_max: int,
     control: Control,
     stop: asyncio.Event,
 ) -> None:
     """Turn the loops until told to stop or until one of them can't go on."""
     turning = [asyncio.create_task(line.loop.run(line.resume, stop)) for line in lines]
-    beating = asyncio.create_task(_beat(lines, board, journal, queue_max))
+    beating = asyncio.create_task(_beat(lines, board, committing, queue_max))
     stopped = asyncio.create_task(stop.wait())
     controlling = asyncio.create_task(control.run())
     try:
@@ -195,13 +196,13 @@ async def _run(
 
 
 async def _beat(
-    lines: list[RunningLine], board: BoardWriter, journal: JournalWriter, queue_max: int
+    lines: list[RunningLine], board: BoardWriter, committing: CommitThread, queue_max: int
 ) -> None:
     """Tell the board that this process lives, how the journal stands, and of lines that wait."""
     told = {line.loop.name: LinkStatus().problem for line in lines}
     while True:
         board.beat()
-        board.set_journal(_journal_status(journal, queue_max))
+        board.set_journal(_journal_status(committing.journal, queue_max))
         for line in lines:
             status = line.adapter.status
             if not status.connected:
@@ -209,7 +210,7 @@ async def _beat(
             if status.problem != told[line.loop.name]:
                 told[line.loop.name] = status.problem
                 _logger.warning("line %s: %s", line.loop.name, status.problem or "all well again")
-        if not journal.alive:
+        if not committing.alive:
             raise JournalError("the journal's thread has ended; see the log above")
         await asyncio.sleep(BEAT_S)
 
@@ -226,5 +227,5 @@ def _journal_status(journal: JournalWriter, queue_max: int) -> JournalStatus:
         commit_max_ns=commits.longest_ns,
         written_bytes=commits.written_bytes,
         failures=commits.failures,
-        problem=commits.problem,
+        problem=journal.problem,
     )

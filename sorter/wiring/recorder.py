@@ -50,6 +50,7 @@ class Recorder:
     def __init__(self, site: SiteFile, store: RecordStore, clock: Clock) -> None:
         self._state = StatePaths(site.site.state_dir)
         self._names = [line.name for line in site.lines]
+        self._keep_bytes = site.journal.keep_mib << 20
         self._store = store
         self._clock = clock
         self._board = RecorderBoardWriter(self._state.recorder_board, clock)
@@ -116,7 +117,7 @@ class Recorder:
     async def _maintain(self) -> None:
         await self._store.maintain()
         for line in self._lines:
-            await asyncio.to_thread(line.follower.remove_read, line.recorded)
+            await asyncio.to_thread(line.follower.remove_read, line.recorded, self._keep_bytes)
 
     def _set_problem(self, problem: str) -> None:
         if problem != self._progress.problem:

@@ -11,7 +11,9 @@ import pytest
 from sorter.errors import JournalError
 from sorter.journal import format as journal_format
 from sorter.journal.format import SEGMENT_HEAD, segment_path, segments
-from sorter.journal.reader import Follower, Position, recovery
+from sorter.journal.reader import Follower, Position, open_again, recovery
+from sorter.journal.segment import SPARE
+from sorter.journal.thread import CommitThread
 from sorter.journal.writer import JournalWriter
 from sorter.ports import Batch, Snapshot
 from tests.unit.journal.conftest import Time, batch
@@ -19,18 +21,18 @@ from tests.unit.journal.conftest import Time, batch
 WAIT_S = 10.0
 
 
-def writer(folder: Path, clock: Time, **settings: int) -> JournalWriter:
-    journal = JournalWriter(
-        folder,
-        ["a", "b"],
-        [0, 0],
-        clock,
-        segment_bytes=settings.get("segment_bytes", 1 << 20),
-        commit_interval_s=0.001,
-        queue_max=settings.get("queue_max", 64),
-    )
-    journal.start()
-    return journal
+class Journal(JournalWriter):
+    """A writer that its thread commits."""
+
+    def __init__(self, folder: Path, clock: Time, segment_bytes: int = 1 << 20) -> None:
+        super().__init__(
+            folder, ["a", "b"], [0, 0], clock, segment_bytes=segment_bytes, queue_max=64
+        )
+        self._thread = CommitThread(self, 0.001)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._thread.close()
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -45,11 +47,11 @@ def firsts(entries: list[Batch | Snapshot] | list[Batch]) -> list[int]:
 
 
 def test_what_was_offered_is_read_again_byte_for_byte(tmp_path: Path, clock: Time) -> None:
-    journal = writer(tmp_path, clock)
+    journal = Journal(tmp_path, clock)
     offered = [batch(1), batch(4, count=4), batch(8, count=1)]
     for one in offered:
         assert journal.offer(one)
-    journal.close()
+    journal.end()
     assert journal.durable(0) == 8
     read = list(recovery(tmp_path / "a", 0))
     assert len(read) == len(offered)
@@ -61,18 +63,16 @@ def test_what_was_offered_is_read_again_byte_for_byte(tmp_path: Path, clock: Tim
 
 
 def test_lines_are_kept_apart(tmp_path: Path, clock: Time) -> None:
-    journal = writer(tmp_path, clock)
+    journal = Journal(tmp_path, clock)
     journal.offer(batch(1, line=0))
     journal.offer(batch(100, line=1))
-    journal.close()
+    journal.end()
     assert (journal.durable(0), journal.durable(1)) == (3, 102)
     assert firsts(list(recovery(tmp_path / "b", 1))) == [100]
 
 
 def test_a_full_queue_refuses_and_counts(tmp_path: Path, clock: Time) -> None:
-    journal = JournalWriter(
-        tmp_path, ["a"], [0], clock, segment_bytes=1 << 20, commit_interval_s=1, queue_max=2
-    )
+    journal = JournalWriter(tmp_path, ["a"], [0], clock, segment_bytes=1 << 20, queue_max=2)
     assert journal.offer(batch(1))
     assert journal.offer(batch(4))
     assert not journal.offer(batch(7))
@@ -82,12 +82,12 @@ def test_a_full_queue_refuses_and_counts(tmp_path: Path, clock: Time) -> None:
 
 
 def test_recovery_begins_at_the_newest_snapshot(tmp_path: Path, clock: Time) -> None:
-    journal = writer(tmp_path, clock, segment_bytes=1)
+    journal = Journal(tmp_path, clock, segment_bytes=1)
     journal.offer(batch(1))
     until(lambda: journal.wants_snapshot(0))
     journal.offer_snapshot(0, b"after 3")
     journal.offer(batch(4))
-    journal.close()
+    journal.end()
     entries = list(recovery(tmp_path / "a", 0))
     assert entries[0] == Snapshot(0, b"after 3")
     assert firsts(entries) == [4]
@@ -95,20 +95,20 @@ def test_recovery_begins_at_the_newest_snapshot(tmp_path: Path, clock: Time) -> 
 
 @pytest.mark.parametrize("cut", [1, 20, 40, 300])
 def test_a_torn_end_loses_only_the_torn_frame(tmp_path: Path, clock: Time, cut: int) -> None:
-    journal = writer(tmp_path, clock)
+    journal = Journal(tmp_path, clock)
     journal.offer(batch(1))
     journal.offer(batch(4))
-    journal.close()
+    journal.end()
     path = segment_path(tmp_path / "a", segments(tmp_path / "a")[0])
     os.truncate(path, path.stat().st_size - cut)
     assert firsts(list(recovery(tmp_path / "a", 0))) == [1]
 
 
 def test_damage_in_the_middle_loses_only_what_it_hit(tmp_path: Path, clock: Time) -> None:
-    journal = writer(tmp_path, clock)
+    journal = Journal(tmp_path, clock)
     for first in (1, 4, 7):
         journal.offer(batch(first))
-    journal.close()
+    journal.end()
     path = segment_path(tmp_path / "a", segments(tmp_path / "a")[0])
     content = bytearray(path.read_bytes())
     frame = (len(content) - SEGMENT_HEAD.size) // 3
@@ -120,9 +120,9 @@ def test_damage_in_the_middle_loses_only_what_it_hit(tmp_path: Path, clock: Time
 
 def test_a_second_process_goes_on_in_a_new_segment(tmp_path: Path, clock: Time) -> None:
     for first in (1, 4):
-        journal = writer(tmp_path, clock)
+        journal = Journal(tmp_path, clock)
         journal.offer(batch(first))
-        journal.close()
+        journal.end()
     assert len(segments(tmp_path / "a")) == 2
     assert firsts(list(recovery(tmp_path / "a", 0))) == [1, 4]
 
@@ -130,16 +130,16 @@ def test_a_second_process_goes_on_in_a_new_segment(tmp_path: Path, clock: Time) 
 def test_a_journal_moved_away_is_followed_from_its_new_beginning(
     tmp_path: Path, clock: Time
 ) -> None:
-    journal = writer(tmp_path, clock)
+    journal = Journal(tmp_path, clock)
     journal.offer(batch(1))
-    journal.close()
+    journal.end()
     follower = Follower(tmp_path / "a", 0, Position())
     assert firsts(follower.read()) == [1]
     (tmp_path / "a").rename(tmp_path / "away")
     clock.ns += 1_000_000_000
-    journal = writer(tmp_path, clock)
+    journal = Journal(tmp_path, clock)
     journal.offer(batch(50))
-    journal.close()
+    journal.end()
     later = Follower(tmp_path / "a", 0, follower.position)
     assert firsts(later.read()) == [50]
 
@@ -147,7 +147,7 @@ def test_a_journal_moved_away_is_followed_from_its_new_beginning(
 def test_a_follower_reads_each_batch_once_across_segments_and_restarts(
     tmp_path: Path, clock: Time
 ) -> None:
-    journal = writer(tmp_path, clock, segment_bytes=1)
+    journal = Journal(tmp_path, clock, segment_bytes=1)
     position = Position()
     seen: list[int] = []
     for first in range(1, 40, 3):
@@ -159,7 +159,7 @@ def test_a_follower_reads_each_batch_once_across_segments_and_restarts(
         while read := follower.read():
             seen += firsts(read)
         position = follower.position
-    journal.close()
+    journal.end()
     follower = Follower(tmp_path / "a", 0, position)
     while read := follower.read():
         seen += firsts(read)
@@ -168,13 +168,13 @@ def test_a_follower_reads_each_batch_once_across_segments_and_restarts(
 
 
 def test_read_segments_are_removed_but_never_the_newest(tmp_path: Path, clock: Time) -> None:
-    journal = writer(tmp_path, clock, segment_bytes=1)
+    journal = Journal(tmp_path, clock, segment_bytes=1)
     for first in (1, 4, 7, 10):
         journal.offer(batch(first))
         until(lambda: journal.wants_snapshot(0))
         journal.offer_snapshot(0, b"state")
     journal.offer(batch(13))
-    journal.close()
+    journal.end()
     follower = Follower(tmp_path / "a", 0, Position())
     assert follower.remove_read(Position()) == 0
     while follower.read():
@@ -189,7 +189,7 @@ def test_read_segments_are_removed_but_never_the_newest(tmp_path: Path, clock: T
 def test_a_disk_that_refuses_for_a_while_loses_nothing(
     tmp_path: Path, clock: Time, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    monkeypatch.setattr("sorter.journal.writer.RETRY_S", 0.001)
+    monkeypatch.setattr("sorter.journal.thread.RETRY_S", 0.001)
     real = getattr(os, call)
     failures = iter([False, False, True, True, True])
 
@@ -201,13 +201,13 @@ def test_a_disk_that_refuses_for_a_while_loses_nothing(
         return real(*arguments)
 
     monkeypatch.setattr(os, call, refuse)
-    journal = writer(tmp_path, clock)
+    journal = Journal(tmp_path, clock)
     for first in range(1, 31, 3):
         journal.offer(batch(first))
         until(lambda f=first: journal.durable(0) == f + 2)  # type: ignore[misc]
     assert journal.commits.failures == 3
-    assert journal.commits.problem == ""
-    journal.close()
+    assert journal.problem == ""
+    journal.end()
     assert firsts(list(recovery(tmp_path / "a", 0))) == list(range(1, 31, 3))
     follower = Follower(tmp_path / "a", 0, Position())
     seen: list[int] = []
@@ -220,28 +220,28 @@ def test_a_disk_that_refuses_for_a_while_loses_nothing(
 def test_a_disk_that_refuses_is_named_and_nothing_of_it_is_durable(
     tmp_path: Path, clock: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sorter.journal.writer.RETRY_S", 0.001)
-    monkeypatch.setattr("sorter.journal.writer.CLOSE_S", 0.05)
+    monkeypatch.setattr("sorter.journal.thread.RETRY_S", 0.001)
+    monkeypatch.setattr("sorter.journal.thread.CLOSE_S", 0.05)
 
     def refuse(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", refuse)
-    journal = writer(tmp_path, clock)
+    journal = Journal(tmp_path, clock)
     journal.offer(batch(1))
-    until(lambda: journal.commits.problem != "")
-    assert "No space left" in journal.commits.problem
+    until(lambda: journal.problem != "")
+    assert "No space left" in journal.problem
     assert journal.durable(0) == 0
     with pytest.raises(JournalError, match="1 batches could not be written"):
-        journal.close()
+        journal.end()
 
 
 def test_another_versions_journal_is_refused_by_name(
     tmp_path: Path, clock: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal = writer(tmp_path, clock)
+    journal = Journal(tmp_path, clock)
     journal.offer(batch(1))
-    journal.close()
+    journal.end()
     monkeypatch.setattr(journal_format, "LAYOUT", 1)
     with pytest.raises(JournalError, match=r"a/\d+\.journal: written by another version"):
         list(recovery(tmp_path / "a", 0))
@@ -250,4 +250,103 @@ def test_another_versions_journal_is_refused_by_name(
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, clock: Time) -> None:
     (tmp_path / "a").write_text("a file")
     with pytest.raises(JournalError, match="give site"):
-        writer(tmp_path, clock)
+        Journal(tmp_path, clock)
+
+
+def test_a_torn_end_is_recovered_or_refused_wherever_it_is_torn(
+    tmp_path: Path, clock: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cut at every byte of the last frame, with and without the room that was taken ahead."""
+    journal = Journal(tmp_path, clock)
+    for first in (1, 4):
+        journal.offer(batch(first, count=1))
+        until(lambda f=first: journal.durable(0) == f)  # type: ignore[misc]
+    journal.end()
+    path = segment_path(tmp_path / "a", segments(tmp_path / "a")[0])
+    whole = path.read_bytes()
+    frame = (len(whole) - SEGMENT_HEAD.size) // 2
+    for cut in range(1, frame + 1):
+        for room in (0, 4096):
+            path.write_bytes(whole[:-cut] + bytes(room))
+            expected = [1] if whole[-cut:].strip(b"\0") else [1, 4]
+            if not room:
+                expected = [1]
+            assert firsts(list(recovery(tmp_path / "a", 0))) == expected, cut
+            assert open_again(tmp_path / "a") == len(expected)
+            assert path.stat().st_size == SEGMENT_HEAD.size + frame * len(expected)
+    assert not caplog.records
+
+
+def test_damage_before_the_end_is_told(
+    tmp_path: Path, clock: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = Journal(tmp_path, clock)
+    for first in (1, 4, 7):
+        journal.offer(batch(first))
+    journal.end()
+    path = segment_path(tmp_path / "a", segments(tmp_path / "a")[0])
+    content = bytearray(path.read_bytes())
+    content[SEGMENT_HEAD.size + 50] ^= 0xFF
+    path.write_bytes(content)
+    assert firsts(list(recovery(tmp_path / "a", 0))) == [4, 7]
+    follower = Follower(tmp_path / "a", 0, Position())
+    assert firsts(follower.read()) == [4, 7]
+    assert follower.damaged == 1
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert all(f"{path}: bytes {SEGMENT_HEAD.size} to " in text for text in told)
+
+
+def test_a_damaged_end_of_an_older_segment_is_told(tmp_path: Path, clock: Time) -> None:
+    for first in (1, 4):
+        journal = Journal(tmp_path, clock)
+        journal.offer(batch(first))
+        journal.end()
+    path = segment_path(tmp_path / "a", segments(tmp_path / "a")[0])
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 0xFF]))
+    follower = Follower(tmp_path / "a", 0, Position())
+    assert firsts(follower.read()) == [4]
+    assert follower.damaged == 1
+
+
+def test_a_full_disk_is_known_while_the_present_segment_has_room(
+    tmp_path: Path, clock: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sorter.journal.thread.RETRY_S", 0.001)
+    journal = Journal(tmp_path, clock)
+    journal.offer(batch(1))
+    until(lambda: journal.durable(0) == 3 and (tmp_path / "a" / SPARE).exists())
+    real = os.posix_fallocate
+
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    journal.offer_snapshot(0, b"takes the spare")
+    until(lambda: "only the room of the present segment is left" in journal.problem)
+    journal.offer(batch(4))
+    until(lambda: journal.durable(0) == 6)
+    assert journal.commits.failures == 0
+    monkeypatch.setattr(os, "posix_fallocate", real)
+    until(lambda: journal.problem == "")
+    journal.end()
+    assert not (tmp_path / "a" / SPARE).exists()
+
+
+def test_recorded_segments_stay_up_to_a_size(tmp_path: Path, clock: Time) -> None:
+    journal = Journal(tmp_path, clock, segment_bytes=1)
+    for first in (1, 4, 7, 10):
+        journal.offer(batch(first))
+        until(lambda: journal.wants_snapshot(0))
+        journal.offer_snapshot(0, b"state")
+    journal.offer(batch(13))
+    journal.end()
+    numbers = segments(tmp_path / "a")
+    sizes = [segment_path(tmp_path / "a", n).stat().st_size for n in numbers]
+    follower = Follower(tmp_path / "a", 0, Position())
+    while follower.read():
+        pass
+    assert follower.remove_read(follower.position, sum(sizes)) == 0
+    assert follower.remove_read(follower.position, sum(sizes) - 1) == 1
+    assert segments(tmp_path / "a") == numbers[1:]
