@@ -9,8 +9,10 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from plc_adapters.modbus.profiles import PROFILES, ProfileName, beyond_limits, fill_in
+from plc_adapters.modbus.tls import TLS_PORT
 from sorter.errors import ConfigError
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -67,11 +69,25 @@ class JournalSettings(Section):
     """Segments of a line that the database holds stay up to this size, for replay and what-if."""
 
 
+class LinkTls(Section):
+    """Certificates of one link, PEM files: Modbus/TCP Security, both sides proved."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+    server_name: str = ""
+    """Name in the PLC's certificate, if it is not ``host``."""
+
+
 class Link(Section):
     """How to reach one PLC, and what it can take."""
 
+    profile: ProfileName | None = None
+    """Family of the PLC: fills in what the link leaves out; see ``sorter plc profiles``."""
     host: str = "127.0.0.1"
     port: Port = 502
+    """802 if left out and ``tls`` is given."""
+    tls: LinkTls | None = None
     unit_id: int = Field(default=1, ge=0, le=255)
     base_address: int = Field(default=0, ge=0, le=65535)
     """Holding register at which the mailbox begins."""
@@ -88,6 +104,21 @@ class Link(Section):
     silence_ms: int = Field(default=1000, ge=50, le=60_000)
     """A PLC whose heartbeat stands still for so long is taken for gone."""
     reconnect_max_ms: int = Field(default=2000, ge=50, le=60_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_profile(cls, raw: Any) -> Any:
+        """Fill in what the profile and TLS say; whatever the link itself gives counts."""
+        if not isinstance(raw, dict):
+            return raw
+        given = {"port": TLS_PORT} | raw if raw.get("tls") is not None else raw
+        profile = PROFILES.get(str(raw.get("profile")))
+        if profile is None:
+            return given
+        problems = beyond_limits(given, profile)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return fill_in(given, profile)
 
 
 class Machine(Section):
@@ -154,7 +185,9 @@ def load_site(path: Path) -> SiteFile:
     return site
 
 
-PATH_KEYS = frozenset({"state_dir", "path", "pre_advice", "plan", "chutes"})
+PATH_KEYS = frozenset(
+    {"state_dir", "path", "pre_advice", "plan", "chutes", "ca", "certificate", "key"}
+)
 
 
 def _absolute(node: Any, base: Path) -> Any:
@@ -176,4 +209,6 @@ def _explain(path: Path, error: dict[str, Any]) -> str:
         return f"{path}: {key}: unknown key; remove it or correct its spelling"
     if error["type"] == "missing":
         return f"{path}: {key}: missing; add it"
+    if error["type"] == "value_error":
+        return f"{path}: {key}: {error['ctx']['error']}"
     return f"{path}: {key}: {error['msg']} (it is {error.get('input')!r})"

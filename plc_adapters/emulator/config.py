@@ -21,6 +21,7 @@ CELLS_MAX = 65_535
 """A cell's number takes one register; cells count from 1."""
 CHUTE_COLUMNS = ("chute", "position_mm", "capacity_pieces")
 PATH_KEYS = ("chutes", "labels")
+TLS_PATH_KEYS = ("ca", "certificate", "key")
 
 Chance = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
@@ -40,6 +41,14 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ListenTls(Section):
+    """Modbus/TCP Security: PEM files. A host without a certificate of that ``ca`` is refused."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
 class Listen(Section):
     """Where the Modbus TCP server listens; it answers every unit id, as Siemens' MB_SERVER does."""
 
@@ -48,6 +57,7 @@ class Listen(Section):
     """0 for any free one; the status names it."""
     base_address: int = Field(default=0, ge=0, le=65_535)
     """Holding register at which the mailbox begins."""
+    tls: ListenTls | None = None
 
 
 class Plc(Section):
@@ -218,6 +228,10 @@ def load_config(path: Path, settings: tuple[str, ...] = ()) -> tuple[EmulatorFil
     for key in PATH_KEYS:
         if isinstance(raw.get(key), str):
             raw[key] = str(path.resolve().parent / raw[key])
+    tls = raw["listen"].get("tls") if isinstance(raw.get("listen"), dict) else None
+    for key in TLS_PATH_KEYS:
+        if isinstance(tls, dict) and isinstance(tls.get(key), str):
+            tls[key] = str(path.resolve().parent / tls[key])
     try:
         file = EmulatorFile.model_validate(raw)
     except ValidationError as error:

@@ -8,15 +8,20 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
 
 from pymodbus.constants import ExcCodes
-from pymodbus.server import ModbusTcpServer
+from pymodbus.framer import FramerType
+from pymodbus.server import ModbusTcpServer, ModbusTlsServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from plc_adapters.contract import AdapterError
 from plc_adapters.emulator.build import Sorter
+from plc_adapters.emulator.config import EmulatorConfigError, ListenTls
+from plc_adapters.modbus.tls import server_context
 
 READ_FUNCTION = 3
 WRITE_FUNCTIONS = (6, 16)
@@ -38,6 +43,7 @@ class Server:
     def __init__(self, sorter: Sorter) -> None:
         self._sorter = sorter
         self._base = sorter.file.listen.base_address
+        self._context = _context(sorter.file.listen.tls)
         self._stop = asyncio.Event()
         self._started_ns = time.monotonic_ns()
         self._frozen_ns = 0
@@ -99,7 +105,13 @@ class Server:
         size = len(self._sorter.memory.registers)
         data = SimData(self._base, count=size, values=0, datatype=DataType.REGISTERS)
         device = SimDevice(id=EVERY_UNIT, simdata=[data], action=self._answer)
-        modbus = ModbusTcpServer(device, address=self.address)
+        if self._context is None:
+            modbus = ModbusTcpServer(device, address=self.address)
+        else:
+            # The library's own TLS framer takes every record for one whole frame.
+            modbus = ModbusTlsServer(
+                device, framer=FramerType.SOCKET, address=self.address, sslctx=self._context
+            )
         try:
             await modbus.serve_forever(background=True)
         except RuntimeError:
@@ -166,6 +178,20 @@ class Server:
         if not memory.host_write(first, [int(value) for value in values], self.now_us()):
             return ExcCodes.ILLEGAL_ADDRESS
         return None
+
+
+def _context(tls: ListenTls | None) -> ssl.SSLContext | None:
+    """Return what to listen with; None for the bare protocol.
+
+    Raises:
+        EmulatorConfigError: a certificate can't be used.
+    """
+    if tls is None:
+        return None
+    try:
+        return server_context(tls.ca, tls.certificate, tls.key)
+    except AdapterError as error:
+        raise EmulatorConfigError(f"listen.{error}") from None
 
 
 def _hide_the_expected(record: logging.LogRecord) -> bool:

@@ -4,14 +4,14 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from plc_adapters.contract import AdapterError
+from plc_adapters.modbus.tls import Tls
 
 
 @dataclass(frozen=True, slots=True)
 class ModbusLink:
     """How to reach one PLC over Modbus TCP, and what it can take.
 
-    The limits of single PLCs that these allow for: Delta DVP10MC takes 64 words a request,
-    Schneider M1 writes of 100, some gateways swap words or string bytes.
+    What families of PLCs can take stands in :mod:`plc_adapters.modbus.profiles`.
     """
 
     host: str = "127.0.0.1"
@@ -31,6 +31,8 @@ class ModbusLink:
     heartbeat_ms: int = 100
     silence_ms: int = 1000
     reconnect_max_ms: int = 2000
+    tls: Tls | None = None
+    """Certificates for Modbus/TCP Security; none for the bare protocol."""
 
     @classmethod
     def of(cls, settings: object) -> "ModbusLink":
@@ -47,9 +49,16 @@ class ModbusLink:
             raise AdapterError(
                 f"modbus link: the settings lack {', '.join(missing)}; give all of {names}"
             )
-        return cls(**{name: getattr(settings, name) for name in names})
+        values = {name: getattr(settings, name) for name in names}
+        values["tls"] = Tls.of(values["tls"]) if values["tls"] is not None else None
+        return cls(**values)
 
     @property
     def peer(self) -> str:
         """The PLC as messages name it."""
         return f"{self.host}:{self.port} unit {self.unit_id} register {self.base_address}"
+
+    @property
+    def server_name(self) -> str:
+        """The name that the PLC's certificate must bear."""
+        return self.tls.server_name or self.host if self.tls else self.host

@@ -1,9 +1,12 @@
-"""One Modbus TCP connection: reads and writes registers, or says in one line why it can't.
+"""One Modbus TCP connection, bare or in TLS: reads and writes registers, or says why it can't.
 
 pymodbus is pinned, as its minor versions change their interface; it stands here alone.
 """
 
+import asyncio
 import logging
+import ssl
+from typing import cast
 
 from pymodbus import ModbusException
 from pymodbus.client import AsyncModbusTcpClient
@@ -12,6 +15,7 @@ from pymodbus.exceptions import ConnectionException
 from pymodbus.pdu import ModbusPDU
 
 from plc_adapters.modbus.settings import ModbusLink
+from plc_adapters.modbus.tls import TLS_PORT, client_context, explain
 
 # The library reports each failed request at error level; the adapter reports an outage once.
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
@@ -23,6 +27,34 @@ class LinkError(Exception):
 
 class IllegalAddressError(LinkError):
     """The PLC answered, and has no such registers (Modbus exception 2)."""
+
+
+class _Watched(asyncio.Protocol):
+    """Hands everything on to the library, and remembers what ended the connection.
+
+    A PLC that refuses this host's certificate says so only after the handshake (TLS 1.3, RFC 8446
+    section 4.4.2.4), when the library has no ear for the reason any more.
+    """
+
+    def __init__(self, inner: asyncio.Protocol) -> None:
+        self._inner = inner
+        self.ended_by: Exception | None = None
+        self.heard = False
+        """Whether the peer has ever said anything."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = True
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended_by = exc
+        self._inner.connection_lost(exc)
 
 
 class Wire:
@@ -45,14 +77,46 @@ class Wire:
             reconnect_delay=0,
             trace_connect=self._on_connect,
         )
+        # The library swallows why a connection failed, and knows no name but the host's in TLS.
+        self._client.ctx.call_create = self._create
+        self._context = client_context(link.tls) if link.tls else None
+        self._refusal: BaseException | None = None
+        """Why connecting failed."""
+        self._watched: _Watched | None = None
 
     async def connect(self) -> None:
         """Connect; raises LinkError if the peer is not there within the timeout."""
-        if not await self._client.connect():
+        if await self._client.connect():
+            return
+        if self._context is not None and isinstance(self._refusal, ssl.SSLError):
+            raise LinkError(f"{self._link.peer}: {explain(self._refusal, self._link.server_name)}")
+        if self._context is not None and not isinstance(self._refusal, ConnectionRefusedError):
             raise LinkError(
-                f"{self._link.peer}: can't connect; is the PLC up, reachable, and its one "
-                "connection free?"
+                f"{self._link.peer}: no TLS answer; is the PLC up, and this its secure port "
+                f"({TLS_PORT} unless changed)?"
             )
+        raise LinkError(
+            f"{self._link.peer}: can't connect; is the PLC up, reachable, and its one "
+            "connection free?"
+        )
+
+    async def _create(self) -> tuple[asyncio.Transport, _Watched]:
+        """Make the connection, as the library asks for it."""
+        self._refusal = None
+        inner = cast("asyncio.Protocol", self._client.ctx.handle_new_connection())
+        try:
+            made = await asyncio.get_running_loop().create_connection(
+                lambda: _Watched(inner),
+                self._link.host,
+                self._link.port,
+                ssl=self._context,
+                server_hostname=self._link.server_name if self._context else None,
+            )
+        except (OSError, asyncio.CancelledError) as error:
+            self._refusal = error
+            raise
+        self._watched = made[1]
+        return made
 
     async def read(self, address: int, count: int) -> list[int]:
         """Return holding registers; ``address`` from the start of the mailbox.
@@ -68,7 +132,7 @@ class Wire:
                 at, count=count, device_id=self._link.unit_id
             )
         except ModbusException as error:
-            raise LinkError(f"{self._link.peer}: reading {count} at {at}: {error}") from error
+            raise self._broken(error, f"reading {count} at {at}") from error
         finally:
             self._waits = False
         self._expect_success(answer, f"reading {count} registers at {at}")
@@ -91,9 +155,7 @@ class Wire:
         try:
             answer = await self._client.write_registers(at, registers, device_id=self._link.unit_id)
         except ModbusException as error:
-            raise LinkError(
-                f"{self._link.peer}: writing {len(registers)} at {at}: {error}"
-            ) from error
+            raise self._broken(error, f"writing {len(registers)} at {at}") from error
         finally:
             self._waits = False
         self._expect_success(answer, f"writing {len(registers)} registers at {at}")
@@ -108,10 +170,23 @@ class Wire:
         if not connected and self._waits and not future.done():
             future.set_exception(ConnectionException("connection lost"))
 
+    def _broken(self, error: ModbusException, doing: str) -> LinkError:
+        """Return what to raise for a request that came to nothing."""
+        watched = self._watched if self._context else None
+        if watched and isinstance(watched.ended_by, ssl.SSLError):
+            why = explain(watched.ended_by, self._link.server_name)
+            return LinkError(f"{self._link.peer}: {why}")
+        if watched and not watched.heard and not self._client.connected:
+            return LinkError(
+                f"{self._link.peer}: the PLC hung up right after the TLS handshake: it does not "
+                "take this host's certificate; have it trust tls.certificate or its authority"
+            )
+        return LinkError(f"{self._link.peer}: {doing}: {error}")
+
     def _expect_connected(self) -> None:
         # The library would connect again by itself, perhaps to a PLC that started anew meanwhile.
         if not self._client.connected:
-            raise LinkError(f"{self._link.peer}: connection lost")
+            raise self._broken(ConnectionException("connection lost"), "before a request")
 
     def _expect_success(self, answer: ModbusPDU, doing: str) -> None:
         """Raise what the PLC's refusal means, if it is one."""
