@@ -1,8 +1,9 @@
-# Everything a person types. Needs Python 3.11 or newer with pip, and make.
+# Everything a person types. Needs Python 3.11 or newer with pip, and make; the tests also node and npm.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FOR ?= 0
+PEERS := tests/interop/node
 
 .PHONY: help demo test lint bench maps lock clean
 
@@ -19,10 +20,14 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(PEERS)/node_modules/.package-lock.json: $(PEERS)/package.json $(PEERS)/package-lock.json
+	npm --prefix $(PEERS) ci --silent
+	@touch $@
+
 demo: $(VENV)/.run ## Sort pieces on an emulated line (make demo FOR=60 ends by itself)
 	$(BIN)/sorter demo --state build/demo --for $(FOR)
 
-test: $(VENV)/.dev ## Run every test, kernels compiled and then as plain Python
+test: $(VENV)/.dev $(PEERS)/node_modules/.package-lock.json ## Run every test, kernels compiled and then as plain Python
 	$(BIN)/pytest
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/unit/assignment tests/unit/line
 
@@ -32,7 +37,7 @@ lint: $(VENV)/.dev ## Check style, types and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## Measure: ratios against references in the same run
+bench: $(VENV)/.dev $(PEERS)/node_modules/.package-lock.json ## Measure: ratios against references in the same run
 	$(BIN)/python -m bench
 
 maps: $(VENV)/.run ## Print the register map anew after the mailbox's table has changed
@@ -45,4 +50,4 @@ lock: ## Resolve the versions in requirements/ anew
 	$(VENV)/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate --python-version 3.11 --extra dev pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/dev.txt
 
 clean: ## Remove what the targets above made
-	rm -rf $(VENV) build
+	rm -rf $(VENV) build $(PEERS)/node_modules
