@@ -14,15 +14,12 @@ from pymodbus.constants import ExcCodes
 from pymodbus.exceptions import ConnectionException
 from pymodbus.pdu import ModbusPDU
 
+from plc_adapters.host.wire import LinkError
 from plc_adapters.modbus.settings import ModbusLink
 from plc_adapters.modbus.tls import TLS_PORT, client_context, explain
 
 # The library reports each failed request at error level; the adapter reports an outage once.
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
-
-
-class LinkError(Exception):
-    """The connection can't be used any more; the text names the peer and what happened."""
 
 
 class IllegalAddressError(LinkError):
@@ -57,8 +54,8 @@ class _Watched(asyncio.Protocol):
         self._inner.connection_lost(exc)
 
 
-class Wire:
-    """A connection that is used until it first fails, and then thrown away.
+class ModbusWire:
+    """A connection to one PLC; see :class:`plc_adapters.host.wire.Wire`.
 
     One request at a time, as the library serialises them anyway and some PLCs answer one a scan.
     The library's retries and reconnects are off: a request that may have been executed is judged by
@@ -160,7 +157,11 @@ class Wire:
             self._waits = False
         self._expect_success(answer, f"writing {len(registers)} registers at {at}")
 
-    def close(self) -> None:
+    async def pause(self, seconds: float) -> None:
+        """Sleep: over Modbus no PLC speaks unasked."""
+        await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
         """Let the connection go."""
         self._client.close()
 

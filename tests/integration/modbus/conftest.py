@@ -12,7 +12,8 @@ from plc_adapters.contract import INSTRUCTION, Adapter, EventKind, Records, Resu
 from plc_adapters.emulator.build import Sorter, build_sorter
 from plc_adapters.emulator.config import load_config
 from plc_adapters.emulator.server import Server
-from plc_adapters.modbus.adapter import ModbusAdapter
+from plc_adapters.host.adapter import HostAdapter
+from plc_adapters.modbus.adapter import create
 from plc_adapters.modbus.settings import ModbusLink
 
 WAIT_S = 20.0
@@ -152,8 +153,8 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
-def adapter_of(link: ModbusLink) -> ModbusAdapter:
-    return ModbusAdapter(0, link, time.time_ns)
+def adapter_of(link: ModbusLink) -> HostAdapter:
+    return create(0, link, time.time_ns)
 
 
 @pytest.fixture

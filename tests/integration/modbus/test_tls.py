@@ -11,9 +11,10 @@ import pytest
 
 from plc_adapters.contract import AdapterError, AnswerStatus, EventKind
 from plc_adapters.emulator.config import EmulatorConfigError
+from plc_adapters.host.wire import LinkError
 from plc_adapters.modbus.settings import ModbusLink
 from plc_adapters.modbus.tls import Tls, client_context, server_context
-from plc_adapters.modbus.wire import LinkError, Wire
+from plc_adapters.modbus.wire import ModbusWire
 from tests.certificates import Authority, Pair
 from tests.integration.modbus.conftest import Host, Plc, adapter_of
 
@@ -41,13 +42,13 @@ def tls(authority: Authority, pair: Pair, server_name: str = "") -> Tls:
 
 async def why_refused(link: ModbusLink) -> str:
     """Connect and read a register; what the error says."""
-    wire = Wire(link)
+    wire = ModbusWire(link)
     try:
         with pytest.raises(LinkError) as caught:
             await wire.connect()
             await wire.read(0, 1)
     finally:
-        wire.close()
+        await wire.close()
     return str(caught.value)
 
 
@@ -93,12 +94,12 @@ def test_the_name_in_the_certificate_may_be_another_than_the_host(
     async def whole() -> list[int]:
         plc = Plc(tmp_path, *secure(authority, pair))
         await plc.start()
-        wire = Wire(plc.link(tls=used, timeout_ms=TIMEOUT_MS))
+        wire = ModbusWire(plc.link(tls=used, timeout_ms=TIMEOUT_MS))
         try:
             await wire.connect()
             return await wire.read(0, 4)
         finally:
-            wire.close()
+            await wire.close()
             await plc.stop()
 
     assert asyncio.run(whole()) == [0x1234, 0x5678, 0x4142, 0x4344]

@@ -1,0 +1,405 @@
+"""The host's side of one PLC's mailbox: events in, instructions out, and a link that heals.
+
+One task uses it, one request at a time. The events expected next are polled, not the header: an
+event costs one round trip. Heartbeat and header go with each heartbeat period; whatever the header
+contradicts (another boot, another host, a gap) is settled there.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import numpy as np
+
+from plc_adapters.contract import (
+    EVENT,
+    AdapterError,
+    AnswerStatus,
+    EventKind,
+    LinkStatus,
+    Records,
+    Resume,
+)
+from plc_adapters.host.wire import LinkError, MailboxLink, Wire
+from plc_adapters.mailbox.acknowledgement import AcknowledgementGate
+from plc_adapters.mailbox.clock_map import ClockMap
+from plc_adapters.mailbox.codec import (
+    EventDecoder,
+    Header,
+    SeatHead,
+    decode_header,
+    encode_seat_head,
+)
+from plc_adapters.mailbox.outbox import Outbox
+from plc_adapters.mailbox.proof import prove_layout
+from plc_adapters.mailbox.sequences import advance, distance, oldest_kept
+from plc_adapters.mailbox.table import EVENT_SLOT, HEADER, event_address, seat_address
+
+NS_PER_MS = 1_000_000
+RECONNECT_FIRST_MS = 50
+"""Pause before the first new attempt; it doubles up to the link's ``reconnect_max_ms``."""
+EPOCH_MAX = 0xFFFFFFFF
+"""Highest epoch; at one a second they last 136 years."""
+
+
+class HostAdapter:
+    """A way to one PLC; see :class:`plc_adapters.contract.Adapter`.
+
+    Args:
+        line: index of the line, set in every EVENT.
+        link: what to know of the PLC.
+        clock: tells nanoseconds since the Unix epoch, never stepping back.
+        make_wire: makes a new connection, for the first use and after each break.
+    """
+
+    def __init__(
+        self,
+        line: int,
+        link: MailboxLink,
+        clock: Callable[[], int],
+        make_wire: Callable[[], Wire],
+    ) -> None:
+        self.status = LinkStatus()
+        self._line = line
+        self._link = link
+        self._clock = clock
+        self._make_wire = make_wire
+        self._wire: Wire | None = None
+        self._decoder = EventDecoder(link.word_order, link.string_byte_order)
+        self._left_over = np.empty(0, EVENT)
+        """An event of the boot before, to be delivered first."""
+        self._outbox = Outbox(link.seat, link.words_per_write, link.word_order)
+        self._gate = AcknowledgementGate()
+        self._clock_map = ClockMap()
+        self._resume = Resume()
+        self._slots = 0
+        """Slots of the PLC's event ring."""
+        self._expected = 1
+        """Sequence of the event to read next."""
+        self._claim = 0
+        """Epoch this host claims; 0 before the first claim."""
+        self._granted = False
+        self._heartbeat = 0
+        self._sent_acknowledgement = 0
+        self._next_heartbeat_ns = 0
+        self._next_poll_ns = 0
+        self._next_connect_ns = 0
+        self._pause_ms = RECONNECT_FIRST_MS
+        self._plc_heartbeat = -1
+        self._plc_alive_ns = 0
+        self._gap_since_ns = 0
+        """Since when the header has shown an event that its slot does not hold; 0 if it does."""
+
+    async def open(self, resume: Resume) -> None:
+        """Connect, prove the layout, claim the next epoch; return once granted.
+
+        Raises:
+            AdapterError: what answers is no mailbox of this version, stored as configured.
+        """
+        self._resume = resume
+        while not self._granted:
+            await self._mend()
+
+    async def read(self) -> Records:
+        """Return the next EVENTs in order; an empty array after one poll period or while broken."""
+        if len(self._left_over):
+            events, self._left_over = self._left_over, np.empty(0, EVENT)
+            return events
+        if self._wire is None or not self._granted:
+            await self._mend()
+            return np.empty(0, EVENT)
+        try:
+            return await self._poll(self._wire)
+        except LinkError as error:
+            await self._lose(str(error))
+            return np.empty(0, EVENT)
+
+    async def write(self, instructions: Records) -> None:
+        """Give INSTRUCTIONs to the PLC; what a broken link keeps is written after it heals."""
+        if self.status.fenced:
+            self.status.dropped_count += len(instructions)
+            return
+        self.status.dropped_count += self._outbox.add(instructions)
+        if self._wire is None or not self._granted:
+            return
+        try:
+            await self._flush(self._wire)
+        except LinkError as error:
+            await self._lose(str(error))
+
+    def acknowledge(self, sequence: int) -> None:
+        """Free the PLC's slots up to this event; sent with the next heartbeat."""
+        self._gate.offer(sequence)
+
+    async def close(self) -> None:
+        """Tell the PLC the last acknowledgement if it can be reached, and let the link go."""
+        if self._wire is not None:
+            try:
+                if self._granted:
+                    await self._beat(self._wire)
+            except LinkError:
+                pass
+            await self._wire.close()
+        self._wire = None
+        self.status.connected = False
+        self.status.problem = "closed"
+
+    # Reading and writing over a link that stands.
+
+    async def _poll(self, wire: Wire) -> Records:
+        """Beat if it is time, then read the slots expected next."""
+        if self._clock() < self._next_poll_ns:
+            await wire.pause((self._next_poll_ns - self._clock()) / 1e9)
+        if self._clock() >= self._next_heartbeat_ns or self._owes_acknowledgement():
+            await self._beat(wire)
+            await self._look(wire)
+            if not self._granted:
+                return np.empty(0, EVENT)
+        events, whole = await self._read_slots(wire)
+        self.status.polls += 1
+        # A read that came back full has more behind it; else the PLC gets its pause.
+        pause_ns = 0 if whole else self._link.poll_period_ms * NS_PER_MS
+        self._next_poll_ns = self._clock() + pause_ns
+        await self._flush(wire)
+        return events
+
+    def _owes_acknowledgement(self) -> bool:
+        """Return whether a quarter of the ring waits to be freed before the next heartbeat."""
+        return distance(self._gate.accepted, self._sent_acknowledgement) > self._slots // 4
+
+    async def _read_slots(self, wire: Wire) -> tuple[Records, bool]:
+        """Return the EVENTs that the next slots hold, and whether all slots asked for held one."""
+        side_by_side = self._slots - self._expected % self._slots
+        wanted = min(self._link.words_per_read // EVENT_SLOT.size, side_by_side)
+        wanted = self._gate.slots_free(self._expected, wanted)
+        if wanted == 0:
+            return np.empty(0, EVENT), False
+        registers = await wire.read(
+            event_address(self._expected, self._slots), wanted * EVENT_SLOT.size
+        )
+        received_ns = self._clock()
+        before = self._expected
+        events, self._expected = self._decoder.decode(registers, before)
+        if self._expected != before:
+            self._gap_since_ns = 0
+        self._stamp(events, received_ns)
+        return events, distance(self._expected, before) == wanted
+
+    def _stamp(self, events: Records, received_ns: int) -> None:
+        """Say where and when the events are from, and learn what the PLC has taken."""
+        self.status.malformed_count = self._decoder.malformed
+        if not len(events):
+            return
+        events["line"] = self._line
+        events["boot_id"] = self.status.boot_id
+        events["host_receive_ns"] = received_ns
+        happened_ns = self._clock_map.to_host_ns(events["plc_time_ms"])
+        events["event_ns"] = np.minimum(happened_ns, received_ns)
+        self._gate.delivered = int(events["sequence"][-1])
+        taken = events[
+            (events["kind"] == EventKind.INSTRUCTED)
+            & (events["status"] == AnswerStatus.ACCEPTED)
+            & (events["epoch"] == self._claim)
+        ]
+        if len(taken):
+            self._outbox.consume(int(taken["instruction_sequence"][-1]))
+
+    async def _flush(self, wire: Wire) -> None:
+        """Write what the PLC's ring has room for."""
+        self._outbox.number(self._claim, self._clock_map)
+        while run := self._outbox.next_run():
+            await wire.write(run.address, run.registers)
+            self._outbox.wrote(run)
+
+    async def _beat(self, wire: Wire) -> None:
+        """Write heartbeat, epoch and acknowledgement in one request."""
+        self._heartbeat = (self._heartbeat + 1) & 0xFFFF
+        accepted = self._gate.accepted
+        head = SeatHead(self._heartbeat, self._claim, accepted)
+        await wire.write(
+            seat_address(self._link.seat), encode_seat_head(head, self._link.word_order)
+        )
+        self._sent_acknowledgement = accepted
+        self._next_heartbeat_ns = self._clock() + self._link.heartbeat_ms * NS_PER_MS
+
+    # What the header says.
+
+    async def _header(self, wire: Wire) -> Header:
+        registers = await wire.read(0, HEADER.size)
+        received_ns = self._clock()
+        prove_layout(
+            registers, self._link.peer, self._link.word_order, self._link.string_byte_order
+        )
+        header = decode_header(registers, self._link.word_order)
+        if header.boot_id != self.status.boot_id or header.event_slots != self._slots:
+            self._begin_boot(header)
+        self._watch_heartbeat(header.heartbeat, received_ns)
+        self._clock_map.sample(header.plc_time_ms, received_ns)
+        status = self.status
+        status.machine_state = header.machine_state
+        status.head_sequence = header.head_sequence
+        status.overflow_count = header.overflow_count
+        status.refused_count = header.refused_count
+        status.inducted_count = header.inducted_count
+        status.ended_count = header.ended_count
+        status.defaulted_count = header.defaulted_count
+        return header
+
+    async def _look(self, wire: Wire) -> None:
+        """Read the header of a link that stands, and act on what it contradicts."""
+        header = await self._header(wire)
+        if not self._granted:
+            return
+        if header.granted_epoch != self._claim or header.granted_seat != self._link.seat:
+            self.status.fenced = True
+            self.status.problem = (
+                f"{self._link.peer}: the PLC has granted epoch {header.granted_epoch} to the host "
+                f"in seat {header.granted_seat}; this one (epoch {self._claim}) stops instructing"
+            )
+            self.status.dropped_count += self._outbox.drop_all()
+            return
+        self._outbox.consume(header.consumed[self._link.seat])
+        self._close_gap(header)
+
+    def _begin_boot(self, header: Header) -> None:
+        """Start with a PLC program that is new to this host, at the oldest event it still keeps.
+
+        Only where the journal left off in this very boot is that the event after the journal's.
+        """
+        first_link = self.status.boot_id == 0
+        # A scan whose further codes were still to come has none coming any more.
+        self._left_over = self._decoder.flush()
+        self._stamp(self._left_over, self._clock())
+        if first_link and header.boot_id == self._resume.boot_id:
+            last = self._resume.sequence
+            if distance(header.acknowledged, last) > 0:
+                self.status.missed_count += distance(header.acknowledged, last)
+                last = header.acknowledged
+            self._gate.resume(last)
+            self._expected = advance(last, 1)
+        else:
+            retired = self._resume.sequence if first_link else self._gate.delivered
+            self._gate.restart(header.acknowledged, retired, journaled=first_link)
+            self._expected = advance(header.acknowledged, 1)
+        self._clock_map.reset()
+        self._slots = header.event_slots
+        self._granted = False
+        self._gap_since_ns = 0
+        self._sent_acknowledgement = self._gate.accepted
+        self.status.boot_id = header.boot_id
+
+    def _watch_heartbeat(self, heartbeat: int, now_ns: int) -> None:
+        """Tell a PLC that answers but whose program stands from one that runs."""
+        if heartbeat != self._plc_heartbeat:
+            if now_ns - self._plc_alive_ns > self._link.silence_ms * NS_PER_MS:
+                # The PLC's clock may have stood still as well.
+                self._clock_map.reset()
+            self._plc_heartbeat = heartbeat
+            self._plc_alive_ns = now_ns
+            if self._granted and not self.status.fenced:
+                self.status.connected = True
+                self.status.problem = ""
+        elif now_ns - self._plc_alive_ns > self._link.silence_ms * NS_PER_MS:
+            self.status.connected = False
+            self.status.problem = (
+                f"{self._link.peer}: answers, but its heartbeat stands still; put the PLC program "
+                "in RUN"
+            )
+
+    def _close_gap(self, header: Header) -> None:
+        """Go past events that can't be read: overwritten, or never written whole.
+
+        A slot may lag behind the header by a PLC cycle or be torn between two of our requests, so
+        only a gap that stays for ``silence_ms`` is believed.
+        """
+        behind = distance(header.head_sequence, self._expected)
+        if header.head_sequence == 0 or behind < 0:
+            self._gap_since_ns = 0
+            return
+        oldest = oldest_kept(header.head_sequence, self._slots)
+        overwritten = distance(oldest, self._expected)
+        now_ns = self._clock()
+        if overwritten > 0:
+            self.status.missed_count += overwritten
+            self._expected = oldest
+        elif self._gap_since_ns == 0:
+            self._gap_since_ns = now_ns
+        elif now_ns - self._gap_since_ns > self._link.silence_ms * NS_PER_MS:
+            self.status.missed_count += 1
+            self._expected = advance(self._expected, 1)
+            self._gap_since_ns = 0
+
+    # Making a link that stands.
+
+    async def _mend(self) -> None:
+        """Take one step towards a link that stands: wait, connect, or ask for the grant."""
+        now_ns = self._clock()
+        due_ns = self._next_connect_ns if self._wire is None else self._next_heartbeat_ns
+        if now_ns < due_ns:
+            pause_ns = min(due_ns - now_ns, self._link.heartbeat_ms * NS_PER_MS)
+            await asyncio.sleep(pause_ns / 1e9)
+            return
+        try:
+            if self._wire is None:
+                await self._connect()
+            else:
+                await self._ask_for_grant(self._wire)
+        except LinkError as error:
+            await self._lose(str(error))
+
+    async def _connect(self) -> None:
+        """Connect and settle, by the header, where the link goes on."""
+        wire = self._make_wire()
+        self._wire = wire
+        await wire.connect()
+        header = await self._header(wire)
+        self._pause_ms = RECONNECT_FIRST_MS
+        self._gap_since_ns = 0
+        if self._granted:
+            self.status.reconnects += 1
+            self.status.resent += self._outbox.reconnect(header.consumed[self._link.seat])
+            await self._beat(wire)
+            await self._look(wire)
+            return
+        await self._ask_for_grant(wire)
+
+    async def _ask_for_grant(self, wire: Wire) -> None:
+        """Claim an epoch above all known ones, and see whether it was granted."""
+        header = await self._header(wire)
+        held = header.granted_epoch
+        if held == self._claim != 0 and header.granted_seat == self._link.seat:
+            self._take_grant(header)
+            return
+        if held >= self._claim:
+            highest = max(held, self._resume.epoch)
+            if highest >= EPOCH_MAX:
+                raise AdapterError(
+                    f"{self._link.peer}: all epochs are used up; restart the PLC program"
+                )
+            self._claim = highest + 1
+        await self._beat(wire)
+        if held:
+            self.status.problem = (
+                f"{self._link.peer}: waits for the host with epoch {held} to fall silent"
+            )
+
+    def _take_grant(self, header: Header) -> None:
+        """Begin to instruct; the PLC has taken all that a host before this one wrote.
+
+        What waits here was meant for another boot, as nothing is decided before the first grant.
+        """
+        self._granted = True
+        status = self.status
+        status.dropped_count += self._outbox.restart(header.consumed[self._link.seat])
+        status.epoch = self._claim
+        status.connected = True
+        status.problem = ""
+
+    async def _lose(self, problem: str) -> None:
+        """Throw the connection away; the next attempt comes after a pause that doubles."""
+        if self._wire is not None:
+            await self._wire.close()
+        self._wire = None
+        self.status.connected = False
+        self.status.problem = problem
+        self._next_connect_ns = self._clock() + self._pause_ms * NS_PER_MS
+        self._pause_ms = min(self._pause_ms * 2, self._link.reconnect_max_ms)
