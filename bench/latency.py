@@ -144,7 +144,7 @@ class Sorters:
         deadline = time.monotonic() + START_S + seconds + END_S
         for number in range(len(self._processes)):
             status = self._next(number)
-            while status["inducted"] < pieces or status["on_loop"]:
+            while status["inducted"] < pieces or status["on_sorter"]:
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"bench: sorter {number} never became empty: {status}")
                 status = self._next(number)

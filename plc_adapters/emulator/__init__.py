@@ -1,4 +1,4 @@
-"""A sorter that behaves: cross-belt loop, PLC program, mailbox on Modbus TCP, one own process.
+"""A sorter that behaves: loop or diverter line, PLC program, mailbox on Modbus TCP, a process.
 
 Run it with ``python -m plc_adapters.emulator --config emulator.toml``. Physics and PLC program know
 neither asyncio nor a clock: they are stepped by microseconds, so that the same sorter runs in real

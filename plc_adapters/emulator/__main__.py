@@ -25,7 +25,7 @@ example:
       --set listen.port=15021 --set arrivals.pieces_per_hour=9000
 
 signals:
-  SIGUSR1           stop induction; the pieces on the loop are still sorted
+  SIGUSR1           stop induction; the pieces on the sorter are still sorted
   SIGUSR2           stop the PLC: belt, heartbeat and clock stand still, the socket answers;
                     once more: go on
   SIGTERM, SIGINT   end; a last line on standard output sums up, with "final": true
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m plc_adapters.emulator",
-        description="An emulated cross-belt sorter with its PLC, on Modbus TCP.",
+        description="An emulated sorter, a loop or a diverter line, with its PLC on Modbus TCP.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from plc_adapters.contract import ChuteState
-from plc_adapters.emulator.config import ChuteRow, Emptying, Lock
+from plc_adapters.emulator.sections import ChuteRow, Emptying, Jam, Lock
 
 Signal = Callable[[int, ChuteState, int], None]
 """Called with chute, new state and instant in microseconds."""
@@ -28,6 +28,8 @@ class Bin:
         self.position_mm = row.position_mm
         self.capacity = row.capacity_pieces
         self.state = ChuteState.OPEN
+        self.endless = False
+        """Whether it is a conveyor's end: it takes what comes, its bag is changed under it."""
         self.count = 0
         self._emptying = emptying
         self._agenda = agenda
@@ -45,7 +47,10 @@ class Bin:
     def drop(self, now_us: int, *, jams: bool) -> None:
         """Take a piece; it may be the one that fills the chute, or that jams it."""
         self.count += 1
-        if jams:
+        if self.endless:
+            if self.count >= self.capacity:
+                self._empty()
+        elif jams:
             self.close(now_us, ChuteState.BLOCKED, self._emptying.clear_jam_ms)
         elif self.count >= self.capacity:
             self._fill(now_us)
@@ -56,11 +61,11 @@ class Bin:
         self._become(state)
         self._agenda.at(now_us + for_ms * 1000, self._reopen)
 
-    def plan_lock(self, lock: Lock) -> None:
-        """Have the chute locked at its panel later."""
+    def plan(self, fault: Lock | Jam, state: ChuteState) -> None:
+        """Have the chute locked at its panel, or blocked, later."""
         self._agenda.at(
-            lock.after_ms * 1000,
-            lambda instant_us: self.close(instant_us, ChuteState.LOCKED, lock.for_ms),
+            fault.after_ms * 1000,
+            lambda instant_us: self.close(instant_us, state, fault.for_ms),
         )
 
     def _reopen(self, now_us: int) -> None:

@@ -1,13 +1,18 @@
 """Puts a sorter together from its file: registers, program, metal, books."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from plc_adapters.emulator.config import ChuteRow, EmulatorFile
-from plc_adapters.emulator.labels import endless, listed, read_labels
+from plc_adapters.emulator.cells import CellTracking
+from plc_adapters.emulator.conveyor import ConveyorPlant
+from plc_adapters.emulator.labels import Print, endless, listed, read_labels
+from plc_adapters.emulator.loop import LoopPlant
 from plc_adapters.emulator.memory import Memory
 from plc_adapters.emulator.plant import Plant
 from plc_adapters.emulator.plc import PlcProgram
+from plc_adapters.emulator.sections import ChuteRow, EmulatorFile
 from plc_adapters.emulator.tally import Tally
+from plc_adapters.emulator.windows import WindowTracking
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Sorter:
             "boot_id": program.boot_id,
             "granted_epoch": program.seats.granted_epoch,
             "host_silent": program.seats.host_silent,
-            "on_loop": len(program.pieces),
+            "on_sorter": len(program.pieces),
             "waiting": plant.waiting(),
             "feed_stopped": plant.feed_stopped,
             "exhausted": plant.exhausted,
@@ -51,10 +56,30 @@ def build_sorter(file: EmulatorFile, chutes: list[ChuteRow], boot_id: int) -> So
         prints = endless(file.seed)
     else:
         prints = listed(read_labels(file.labels), repeat=file.repeat_labels)
-    tally = Tally()
     plc = file.plc
+    tally = Tally(plc.default_chute)
     memory = Memory(plc.event_slots, plc.word_order, plc.string_byte_order)
     program = PlcProgram(file, chutes, memory, tally, plc.boot_id or boot_id)
-    plant = Plant(file, chutes, prints, program)
-    program.plant = plant
-    return Sorter(file, memory, program, plant, tally)
+    _put_together(file, chutes, prints, program, tally)
+    return Sorter(file, memory, program, program.plant, tally)
+
+
+def _put_together(
+    file: EmulatorFile,
+    chutes: list[ChuteRow],
+    prints: Iterator[Print],
+    program: PlcProgram,
+    tally: Tally,
+) -> None:
+    """Give the program its metal, and what follows pieces on it."""
+    signal = program.on_chute_state
+    if file.loop is not None:
+        loop = LoopPlant(file, file.loop, chutes, prints, signal, tally)
+        cells = CellTracking(program, loop, chutes)
+        loop.sensors = cells
+        program.plant, program.tracking = loop, cells
+    elif file.diverter is not None:
+        conveyor = ConveyorPlant(file, file.diverter, chutes, prints, signal, tally)
+        windows = WindowTracking(program, conveyor, file.diverter, file.stations[0], chutes, tally)
+        conveyor.sensors = windows
+        program.plant, program.tracking = conveyor, windows

@@ -1,4 +1,9 @@
-"""The PLC's program: tracks cells, tells the host, takes its instructions, moves the gates.
+"""The PLC's program: what every sorter's has in common, which is the talk with the host.
+
+It tells the host what happens, takes its instructions, and says by them where a piece leaves. How
+pieces are followed on the metal is another part's work, a :class:`PieceTracking`: by the cells of a
+loop (:mod:`~plc_adapters.emulator.cells`) or by windows along a conveyor
+(:mod:`~plc_adapters.emulator.windows`).
 
 One :meth:`PlcProgram.cycle` is one scan cycle: what the metal did since the last one, then what the
 hosts wrote, then what they may read. Between two cycles the program acts only through outputs that
@@ -6,6 +11,7 @@ were set before, as a PLC's encoder cams do; so what a host writes counts from t
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from plc_adapters.contract import (
     LAPS_MAX,
@@ -17,11 +23,11 @@ from plc_adapters.contract import (
     ScanStatus,
 )
 from plc_adapters.emulator.chance import stream
-from plc_adapters.emulator.config import ChuteRow, EmulatorFile
 from plc_adapters.emulator.memory import Memory
-from plc_adapters.emulator.plant import Drop, Plant, Reading
+from plc_adapters.emulator.plant import Plant, Reading
 from plc_adapters.emulator.ring import Answer, EventRing, Report
 from plc_adapters.emulator.seats import Instruction, Seats
+from plc_adapters.emulator.sections import ChuteRow, EmulatorFile
 from plc_adapters.emulator.tally import Tally
 from plc_adapters.mailbox.table import (
     HEADER,
@@ -37,6 +43,7 @@ class Tracked:
 
     piece_id: int
     cell: int
+    """From 1; 0 where a sorter has no cells."""
     station: int
     lap: int = 0
     scanned_us: int = -1
@@ -48,10 +55,24 @@ class Tracked:
     """An instruction of this lap came too late."""
 
 
+class PieceTracking(Protocol):
+    """The part of the program that knows where each piece is."""
+
+    def passed(self, piece: Tracked, chute: int, now_us: int) -> bool:
+        """Whether it is decided already if the piece leaves at that chute on this lap."""
+
+    def retarget(self, piece: Tracked, now_us: int) -> None:
+        """What the piece may leave at has changed."""
+
+    def forget(self, piece: Tracked) -> None:
+        """The piece is gone."""
+
+
 class PlcProgram:
-    """The program of one sorter. ``plant`` is set once, by whoever builds both."""
+    """The program of one sorter. Metal and tracking are set once, by whoever builds them all."""
 
     plant: Plant
+    tracking: PieceTracking
 
     def __init__(
         self,
@@ -64,8 +85,8 @@ class PlcProgram:
         plc = file.plc
         self._plc = plc
         self._memory = memory
-        self._scanner = file.loop.scanner
-        self._positions = {row.chute: row.position_mm for row in chutes}
+        self._scanner = file.belt.scanner
+        self._chutes = {row.chute for row in chutes}
         self._next_piece_id = plc.first_piece_id
         self._heartbeat = 0
         self._stopped = False
@@ -74,7 +95,6 @@ class PlcProgram:
         self.tally = tally
         self.boot_id = boot_id
         self.pieces: dict[int, Tracked] = {}
-        self._by_cell: dict[int, Tracked] = {}
         self.ring = EventRing(memory, plc.event_slots, plc.backlog_events_max, plc.first_sequence)
         self.seats = Seats(memory, plc.host_watchdog_ms * 1000)
         self.machine_state = MachineState.SUSPENDED if plc.wait_for_host else MachineState.EXECUTE
@@ -96,28 +116,24 @@ class PlcProgram:
         """Suspend the machine for good: the belt runs on, no piece is loaded any more."""
         self._stopped = True
 
-    def may_load(self, cell: int) -> bool:
-        """Load cells believed empty, in EXECUTE, while the host keeps up with the events."""
-        if self.machine_state is not MachineState.EXECUTE or cell in self._by_cell:
+    def may_induct(self) -> bool:
+        """Induct in EXECUTE, while the host keeps up with the events."""
+        if self.machine_state is not MachineState.EXECUTE:
             return False
         self.tally.held_back += self.ring.nearly_full
         return not self.ring.nearly_full
 
-    def on_inducted(self, station: int, cell: int, now_us: int) -> None:
-        """Give the piece its id and begin to track it."""
+    def inducted(self, station: int, cell: int, now_us: int) -> Tracked:
+        """Give a piece its id and tell the host."""
         piece = Tracked(self._next_piece_id, cell, station)
         self._next_piece_id = next_sequence(self._next_piece_id)
         self.pieces[piece.piece_id] = piece
-        self._by_cell[cell] = piece
         self.tally.inducted += 1
         self._report(EventKind.INDUCTED, 0, now_us, piece, station=station)
+        return piece
 
-    def on_eye(self, cell: int, reading: Reading | None, now_us: int) -> None:
-        """Begin a lap; an empty cell that should carry a piece means it was lost."""
-        piece = self._by_cell[cell]
-        if reading is None:
-            self._end(piece, DischargeStatus.LOST, 0, now_us)
-            return
+    def scanned(self, piece: Tracked, reading: Reading, now_us: int) -> None:
+        """Begin a lap and tell the host what was read."""
         if piece.scanned_us >= 0:
             piece.lap = min(piece.lap + 1, LAPS_MAX)
             piece.held = None
@@ -129,42 +145,13 @@ class PlcProgram:
         status = reading.status | piece.aborted
         piece.aborted = 0
         self._report(EventKind.SCANNED, status, now_us, piece, station=self._scanner, read=reading)
-        self._aim(piece, now_us)
 
-    def on_chute_passed(self, cell: int, chute: int, now_us: int) -> None:
-        """Decide at the gate: discharge here, or look ahead to the next one."""
-        piece = self._by_cell[cell]
-        status = self._way_out(piece, chute, now_us)
-        if status is not None:
-            self._discharge(piece, chute, status, now_us)
-        if cell in self._by_cell:
-            self._aim(piece, now_us)
-
-    def on_removed(self, cell: int, now_us: int) -> None:
-        """Somebody took the piece off."""
-        self._end(self._by_cell[cell], DischargeStatus.REMOVED, 0, now_us)
-
-    def on_chute_state(self, chute: int, state: ChuteState, now_us: int) -> None:
-        """Tell the host about a chute."""
-        self._report(EventKind.CHUTE_STATE, state, now_us, chute=chute)
-
-    def _aim(self, piece: Tracked, now_us: int) -> None:
-        """Watch for the next chute that this piece may leave at."""
+    def may_leave_at(self, piece: Tracked) -> tuple[int, ...]:
+        """Return the chutes at which :meth:`way_out` is to be asked, each once."""
         named = piece.held.named if piece.held else ()
-        ahead = [
-            chute
-            for chute in {*named, self._plc.default_chute}
-            if not self._passed(piece, chute, now_us)
-        ]
-        if ahead:
-            self.plant.aim(piece.cell, min(ahead, key=self._positions.__getitem__))
+        return tuple(dict.fromkeys((*named, self._plc.default_chute)))
 
-    def _passed(self, piece: Tracked, chute: int, now_us: int) -> bool:
-        """Whether the piece is past that chute on this lap; not before its first scan."""
-        reached_us = piece.scanned_us + self.plant.travel_us[chute]
-        return piece.scanned_us >= 0 and now_us >= reached_us
-
-    def _way_out(self, piece: Tracked, chute: int, now_us: int) -> DischargeStatus | None:
+    def way_out(self, piece: Tracked, chute: int, now_us: int) -> DischargeStatus | None:
         """Return how the piece leaves at the chute it passes; None if it stays on."""
         bins = self.plant.bins
         held = piece.held
@@ -177,7 +164,7 @@ class PlcProgram:
             return None
         if chute in named:
             better_ahead = any(
-                bins[better].free and not self._passed(piece, better, now_us)
+                bins[better].free and not self.tracking.passed(piece, better, now_us)
                 for better in named[: named.index(chute)]
             )
             return None if better_ahead else DischargeStatus.SORTED
@@ -187,26 +174,30 @@ class PlcProgram:
             return DischargeStatus.DEFAULT_HOST_SILENT
         return DischargeStatus.DEFAULT_NO_INSTRUCTION
 
-    def _discharge(self, piece: Tracked, chute: int, status: DischargeStatus, now_us: int) -> None:
-        """Turn the cell's belt and believe the sensor at the chute."""
-        drop, seen = self.plant.discharge(piece.cell, chute)
-        match drop:
-            case Drop.STUCK:
-                piece.aborted |= ScanStatus.ABORTED_MECHANICAL
-            case Drop.EMPTY:
-                self._end(piece, DischargeStatus.LOST, 0, now_us)
-            case Drop.DONE:
-                if status is DischargeStatus.DEFAULT_NO_INSTRUCTION and not piece.too_late:
-                    self.tally.deadline_misses += 1
-                missed = seen != chute
-                self._end(piece, DischargeStatus.MISSED if missed else status, seen, now_us)
+    def left(
+        self, piece: Tracked, status: DischargeStatus, chute: int, now_us: int, *, missed: bool
+    ) -> None:
+        """Take a sensor's word that the piece fell into a chute; ``missed``: another than meant.
 
-    def _end(self, piece: Tracked, status: DischargeStatus, chute: int, now_us: int) -> None:
-        """Report that the piece is gone and forget it."""
+        If the instruction names that one too, it is as good.
+        """
+        if status is DischargeStatus.DEFAULT_NO_INSTRUCTION and not piece.too_late:
+            self.tally.deadline_misses += 1
+        if missed:
+            named = piece.held.named if piece.held else ()
+            status = DischargeStatus.SORTED if chute in named else DischargeStatus.MISSED
+        self.ended(piece, status, chute, now_us)
+
+    def ended(self, piece: Tracked, status: DischargeStatus, chute: int, now_us: int) -> None:
+        """Tell the host that the piece is gone and forget it."""
         del self.pieces[piece.piece_id]
-        del self._by_cell[piece.cell]
+        self.tracking.forget(piece)
         self.tally.end(piece.piece_id, status)
         self._report(EventKind.DISCHARGED, status, now_us, piece, chute=chute)
+
+    def on_chute_state(self, chute: int, state: ChuteState, now_us: int) -> None:
+        """Tell the host about a chute."""
+        self._report(EventKind.CHUTE_STATE, state, now_us, chute=chute)
 
     def _take(self, instruction: Instruction, now_us: int) -> None:
         """Judge an instruction, act on it, and echo it with what is held now."""
@@ -214,12 +205,12 @@ class PlcProgram:
         status = self._judge(instruction, piece, now_us)
         self.tally.answers[status] += 1
         if piece is not None and status is AnswerStatus.ACCEPTED:
-            self.tally.accept(piece.piece_id, piece.lap, instruction.revision)
+            self.tally.accept(piece.piece_id, piece.lap, instruction.revision, instruction.named)
             if piece.held is None and piece.scanned_us >= 0:
                 self.tally.latency.add(now_us - piece.scanned_us)
                 self.tally.arrival.add(instruction.received_us - piece.scanned_us)
             piece.held = instruction
-            self._aim(piece, now_us)
+            self.tracking.retarget(piece, now_us)
         elif piece is not None and status is AnswerStatus.TOO_LATE:
             self.tally.deadline_misses += piece.held is None and not piece.too_late
             piece.too_late = True
@@ -240,7 +231,7 @@ class PlcProgram:
             status,
             self._time_ms(now_us),
             instruction.piece_id,
-            cell=piece.cell + 1 if piece else 0,
+            cell=piece.cell if piece else 0,
             lap=piece.lap if piece else instruction.lap,
             answer=answer,
         )
@@ -258,7 +249,7 @@ class PlcProgram:
         revision_held = -1 if piece.held is None else piece.held.revision
         if instruction.lap == piece.lap and instruction.revision <= revision_held:
             return AnswerStatus.REFUSED_HELD
-        passed = bool(named) and all(self._passed(piece, chute, now_us) for chute in named)
+        passed = bool(named) and all(self.tracking.passed(piece, chute, now_us) for chute in named)
         late = passed or instruction.lap < piece.lap
         return AnswerStatus.TOO_LATE if late else AnswerStatus.ACCEPTED
 
@@ -268,7 +259,7 @@ class PlcProgram:
         return (
             not instruction.sound
             or instruction.chutes[: len(named)] != named
-            or any(chute not in self._positions for chute in named)
+            or any(chute not in self._chutes for chute in named)
         )
 
     def _watch_machine(self, now_us: int) -> None:
@@ -290,10 +281,10 @@ class PlcProgram:
         chute: int = 0,
         read: Reading | None = None,
     ) -> None:
-        """Queue an event that happened at that instant; cells are numbered from 1 for the host."""
+        """Queue an event that happened at that instant."""
         report = Report(kind, status, self._time_ms(now_us), station=station, chute=chute)
         if piece is not None:
-            report = report._replace(piece_id=piece.piece_id, cell=piece.cell + 1, lap=piece.lap)
+            report = report._replace(piece_id=piece.piece_id, cell=piece.cell, lap=piece.lap)
         if read is not None:
             report = report._replace(
                 weight_g=read.weight_g,

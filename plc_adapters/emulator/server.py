@@ -20,7 +20,8 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from plc_adapters.contract import AdapterError
 from plc_adapters.emulator.build import Sorter
-from plc_adapters.emulator.config import EmulatorConfigError, ListenTls
+from plc_adapters.emulator.config import EmulatorConfigError
+from plc_adapters.emulator.sections import ListenTls
 from plc_adapters.modbus.tls import server_context
 
 READ_FUNCTION = 3

@@ -55,7 +55,8 @@ class Latencies:
 class Tally:
     """Counts since the start of the emulator."""
 
-    def __init__(self) -> None:
+    def __init__(self, default_chute: int) -> None:
+        self._default_chute = default_chute
         self.inducted = 0
         self.scanned = 0
         self.no_reads = 0
@@ -71,6 +72,15 @@ class Tally:
         """Instructions accepted in place of one of a lower revision."""
         self.held_back = 0
         """Cells that passed a waiting piece empty because the host lagged with the events."""
+        self.astray = 0
+        """Pieces that fell into a chute which no instruction named for them, the default one left
+        out: true mis-sorts, whether or not the program knows."""
+        self.stuck_together = 0
+        """Pieces that stuck to another one and have no id of their own."""
+        self.unknown_edges = 0
+        """Edges at a photo-eye where no piece was expected."""
+        self.too_close = 0
+        """Pieces not turned out because the wheels could take a neighbour along."""
         self.repeated = 0
         """Events reported twice, as asked for."""
         self.late_cycles = 0
@@ -84,20 +94,26 @@ class Tally:
         """
         self.arrival = Latencies()
         """The same until the answer stood in the registers: without the last cycle's wait."""
-        self._accepted: dict[int, tuple[int, int]] = {}
+        self._accepted: dict[int, tuple[int, int, tuple[int, ...]]] = {}
 
     def note_late_cycle(self, late_us: int) -> None:
         """Count a cycle that began so much later than it should have."""
         self.late_cycles += 1
         self.cycle_late_max_us = max(self.cycle_late_max_us, late_us)
 
-    def accept(self, piece_id: int, lap: int, revision: int) -> None:
+    def accept(self, piece_id: int, lap: int, revision: int, chutes: tuple[int, ...]) -> None:
         """Check an accepted instruction against the one accepted before it for that piece."""
         before = self._accepted.get(piece_id)
         if before is not None and before[0] == lap:
             self.two_instructions += revision <= before[1]
             self.revised += revision > before[1]
-        self._accepted[piece_id] = (lap, revision)
+        self._accepted[piece_id] = (lap, revision, chutes)
+
+    def land(self, piece_id: int, chute: int) -> None:
+        """Check where a piece fell, as the metal has it; 0 for one that the PLC does not know."""
+        if piece_id and chute != self._default_chute:
+            accepted = self._accepted.get(piece_id)
+            self.astray += accepted is None or chute not in accepted[2]
 
     def end(self, piece_id: int, status: DischargeStatus) -> None:
         """Count a piece that left the sorter."""
@@ -135,6 +151,10 @@ class Tally:
             "two_instructions": self.two_instructions,
             "latency_us": self.latency.as_dict(),
             "arrival_us": self.arrival.as_dict(),
+            "astray": self.astray,
+            "stuck_together": self.stuck_together,
+            "unknown_edges": self.unknown_edges,
+            "too_close": self.too_close,
             "held_back": self.held_back,
             "repeated": self.repeated,
             "late_cycles": self.late_cycles,

@@ -83,7 +83,7 @@ def test_usr1_stops_induction_and_the_loop_empties(start: "Start", connect: Conn
             if slot[2] == MACHINE:
                 states.append(slot[3])
     assert states == [2, 4]
-    status = emulator.status_when(lambda status: status["on_loop"] == 0)
+    status = emulator.status_when(lambda status: status["on_sorter"] == 0)
     assert status["machine_state"] == "SUSPENDED"
     assert status["inducted"] == sum(status["discharged"].values())
 

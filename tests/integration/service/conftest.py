@@ -179,7 +179,7 @@ class Centre:
 
     def sort_all(self) -> None:
         """Wait until every piece was inducted and has left."""
-        self.plc_until(lambda s: s["inducted"] >= self.pieces and s["on_loop"] == 0)
+        self.plc_until(lambda s: s["inducted"] >= self.pieces and s["on_sorter"] == 0)
 
     def start_service(self, *arguments: str) -> None:
         environment = {**os.environ, "SORTER_DATABASE_DSN": self.dsn}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from plc_adapters.emulator.labels import endless
+from plc_adapters.emulator.loop import LoopPlant
 from plc_adapters.emulator.tally import Latencies
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def test_books_balance_whatever_goes_wrong(bench: "Bench", seed: int) -> None:
     inducted = [e.piece for e in rig.events if e.kind == 1]
     ended = [e.piece for e in rig.events if e.kind == 4]
     assert sorted(inducted) == sorted(ended) == list(range(1, tally.inducted + 1))
+    assert isinstance(rig.sorter.plant, LoopPlant)
     assert not any(rig.sorter.plant.cells)
     assert tally.two_instructions == 0
     assert {e.status for e in rig.events if e.kind == 4} >= {1, 2, 5, 6, 7}
@@ -122,6 +124,25 @@ def test_a_late_belt_drops_the_piece_into_the_next_open_chute(bench: "Bench") ->
     rig.until(4, 3)
     ends = {e.piece: (e.status, e.chute) for e in rig.of(4)}
     assert (ends[1], ends[2], ends[3]) == ((7, 4), (7, 6), (1, 9))
+
+
+def test_a_slipped_loop_drops_pieces_past_their_chutes_until_it_is_put_right(
+    bench: "Bench",
+) -> None:
+    rig = bench.rig("slips=[{after_ms=0, for_ms=12000, mm=1000}]", "emptying={empty_after_ms=0}")
+    rig.claim(1)
+    done = 0
+    for _ in range(20 * 200):
+        rig.step()
+        for event in rig.events[done:]:
+            if event.kind == 2:
+                rig.instruct(event.piece, 3)
+        done = len(rig.events)
+    slipped = [(e.status, e.chute) for e in rig.of(4) if e.time_ms < 12000]
+    right = [(e.status, e.chute) for e in rig.of(4) if e.time_ms >= 12000]
+    assert set(slipped) == {(7, 4)}
+    assert set(right) == {(1, 3)}
+    assert rig.sorter.tally.astray == len(slipped) > 10
 
 
 def test_pieces_are_held_back_while_the_host_lags(bench: "Bench") -> None:
