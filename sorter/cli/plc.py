@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from plc_adapters.mailbox.register_map import EVENT_SLOTS, MapError, as_csv, as_markdown
+from plc_adapters.mailbox.register_map import MapError, as_csv, as_markdown
+from plc_adapters.reference.constants import Size
+from plc_adapters.reference.render import as_scl, as_st
 from sorter.errors import UnavailableError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -16,12 +18,14 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 EXPORT_HELP = """Print what a PLC's side of the mailbox is built from.
 
 md: every register, and the rules, in words. csv: the registers alone.
+st: a PLC's whole side as a program, in Structured Text (IEC 61131-3). scl: the same for Siemens.
 
 All is made from the table that the service itself is made from. Ends with 2 if there can be no such
 mailbox, with 4 if the file can't be written.
 
-Example: sorter plc export --format md --base-address 4096 --event-slots 512 --output REGISTERS.md
+Example: sorter plc export --format st --event-slots 512 --chutes 64 --output sorter.st
 """
+OF_PROGRAMS = "For st and scl: "
 
 
 class Format(StrEnum):
@@ -29,13 +33,17 @@ class Format(StrEnum):
 
     MD = "md"
     CSV = "csv"
+    ST = "st"
+    SCL = "scl"
 
 
-PRINTERS: dict[Format, Callable[[int, int], str]] = {
-    Format.MD: as_markdown,
-    Format.CSV: as_csv,
+PRINTERS: dict[Format, Callable[[Size], str]] = {
+    Format.MD: lambda size: as_markdown(size.base_address, size.event_slots),
+    Format.CSV: lambda size: as_csv(size.base_address, size.event_slots),
+    Format.ST: as_st,
+    Format.SCL: as_scl,
 }
-"""By format: what makes its text of base address and event slots."""
+"""By format: what makes its text."""
 
 
 @app.callback()
@@ -48,17 +56,25 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.MD,
     base_address: Annotated[
         int, typer.Option(help="Holding register, counted from 0, at which the mailbox begins.")
-    ] = 0,
+    ] = Size.base_address,
     event_slots: Annotated[
         int, typer.Option(help="Slots of the event ring, a power of two.")
-    ] = EVENT_SLOTS,
+    ] = Size.event_slots,
+    cells: Annotated[
+        int, typer.Option(help=OF_PROGRAMS + "most pieces on the sorter at once.")
+    ] = Size.cells,
+    chutes: Annotated[int, typer.Option(help=OF_PROGRAMS + "highest chute number.")] = Size.chutes,
+    backlog_slots: Annotated[
+        int, typer.Option(help=OF_PROGRAMS + "event slots that may wait for room in the ring.")
+    ] = Size.backlog_slots,
     output: Annotated[
         Path | None, typer.Option(help="File to write; standard output if left out.")
     ] = None,
 ) -> None:
     """Print one of the formats."""
+    size = Size(base_address, event_slots, cells, chutes, backlog_slots)
     try:
-        text = PRINTERS[form](base_address, event_slots)
+        text = PRINTERS[form](size)
     except MapError as error:
         option = "--" + error.setting.replace("_", "-")
         raise typer.BadParameter(error.why, param_hint=option) from None

@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from plc_adapters.mailbox.register_map import as_csv, as_markdown
+from plc_adapters.reference.constants import Size
+from plc_adapters.reference.render import as_scl, as_st
 from sorter.cli import main
 from sorter.cli.main import app
 
@@ -44,6 +46,7 @@ def test_a_file_that_cannot_be_written_is_named(
     [
         (["--event-slots", "100"], "--event-slots: 100 is not a power of two from 8 to 1024"),
         (["--event-slots", "2048"], "--event-slots: 2048 is not a power of two"),
+        (["--format", "st", "--chutes", "0"], "--chutes: 0 is not from 1 to 1023"),
         (["--base-address", "-1"], "--base-address: -1 is not from 0 to 54088"),
         (["--base-address", "54089"], "--base-address: 54089 is not from 0 to 54088"),
         (["--base-address", "x"], "--base-address'"),
@@ -60,3 +63,12 @@ def test_help_has_an_example() -> None:
     result = runner.invoke(app, ["plc", "export", "--help"])
     assert result.exit_code == 0
     assert "Example: sorter plc export" in result.stdout
+
+
+def test_prints_both_programs() -> None:
+    size = Size(base_address=100, event_slots=64, cells=50, chutes=8, backlog_slots=16)
+    options = ["--base-address", "100", "--event-slots", "64", "--cells", "50", "--chutes", "8"]
+    options += ["--backlog-slots", "16"]
+    for form, print_as in (("st", as_st), ("scl", as_scl)):
+        result = runner.invoke(app, ["plc", "export", "--format", form, *options])
+        assert (result.exit_code, result.stdout) == (0, print_as(size))
