@@ -11,10 +11,9 @@ from bench.assignment_inputs import NO_READS, NOW_NS, OWN_ZONES, ZONES, Inputs
 from bench.naive_arrays import chute_records, plan_arrays, pre_advice_arrays, scan_events
 from plc_adapters.contract import CODES_MAX, Disposition, Records
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
-from sorter.assignment.classify import match_code
+from sorter.assignment.classify import code_end, code_start, match_code
 from sorter.assignment.compiled import compiled
 from sorter.assignment.decider import Decider
-from sorter.assignment.identity import code_end, code_start
 from sorter.assignment.tables import find_place, find_waybill
 from sorter.ports import DECISION, PIECE
 

@@ -3,31 +3,44 @@
 Nothing here is shared with the compiled decision but the codes of the contract: texts, dicts and
 lists in place of numbers, tables and arrays, regular expressions in place of the automaton, sorting
 in place of insertion. It is written to be read beside the rules at the head of
-``sorter/assignment/kernels.py``. Where the two differ, one of them is wrong.
+``sorter/assignment/kernels.py``. Where the two differ, one of them is wrong. What it decides about
+is in ``naive_world``, what a code is in ``naive_codes``.
 """
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
-from functools import lru_cache
 
-from plc_adapters.contract import (
-    CHUTES_MAX,
-    CODE_BYTES,
-    CODES_MAX,
-    ChuteState,
-    Disposition,
-    ScanStatus,
+from bench.naive_codes import bare, brands_of, label_place, others_of
+from bench.naive_world import (
+    Advice,
+    Chute,
+    Decision,
+    Group,
+    Limits,
+    Piece,
+    Plan,
+    Scan,
 )
+from plc_adapters.contract import CHUTES_MAX, CODES_MAX, ChuteState, Disposition, ScanStatus
+
+__all__ = [
+    "HOLDS",
+    "PREFIX_DIGITS",
+    "Advice",
+    "Chute",
+    "Decision",
+    "Group",
+    "Limits",
+    "Line",
+    "Piece",
+    "Plan",
+    "Scan",
+]  # fmt: skip
 
 OVERFLOW_GROUPS_MAX = 9
 """Groups tried for one piece, the first included: the rule says eight overflow groups."""
-PATTERNS_MAX = 1024
-"""Expressions kept compiled: more than a network has patterns."""
 PREFIX_DIGITS = (12, 9, 6, 4, 2)
-S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
-AIM_PREFIX = re.compile(rb"\][A-Za-z][0-9A-Za-z]")
 UNREAD = (
     Disposition.NO_READ, Disposition.NOT_A_WAYBILL, Disposition.AMBIGUOUS, Disposition.BAG,
 )  # fmt: skip
@@ -43,126 +56,6 @@ HOLDS = (
 )
 """In the order in which they count."""
 HAS_ROOM = (ChuteState.OPEN, ChuteState.EMPTIED)
-
-
-@dataclass(slots=True)
-class Group:
-    """A chute group. ``policy`` is ordered, balanced or filling; ``overflow`` 0 is none."""
-
-    chutes: list[int]
-    policy: str = "ordered"
-    overflow: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The heaviest and the largest piece that may be sorted; 0 is no limit."""
-
-    weight_g: int = 0
-    sizes_mm: tuple[int, int, int] = (0, 0, 0)
-    """Length, width, height."""
-    unknown_is_held: bool = False
-
-
-@dataclass(slots=True)
-class Plan:
-    """A sort plan. Brands, classes and groups are numbers from 1; 0 is unknown or none."""
-
-    version: int
-    lap_limit: int
-    margin_ns: int
-    brands: list[list[str]]
-    """The waybill patterns of brand 1, 2, ..."""
-    places: dict[str, int]
-    """Division code to zone."""
-    routes: list[dict[tuple[int, int], int]]
-    """For each zone the group by brand and class; nothing where there is no route."""
-    classes: int
-    groups: dict[int, Group]
-    exceptions: dict[Disposition, int]
-    others: list[tuple[str, str]] = field(default_factory=list)
-    """Class and pattern of codes that are no waybills."""
-    unproved: set[str] = field(default_factory=set)
-    """Waybill patterns whose match alone does not prove the brand: bare digits."""
-    checks: dict[str, str] = field(default_factory=dict)
-    """The check digit, s10 or gs1, that a code must have to match a pattern."""
-    limits: Limits = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """What a brand told of a waybill beforehand; 0 is unknown."""
-
-    brand: int = 0
-    service_class: int = 0
-    destination: int = 0
-    holds: frozenset[Disposition] = frozenset()
-    expires: date | None = None
-    """The last day, in UTC, on which this counts; None for ever."""
-
-
-@dataclass(slots=True)
-class Chute:
-    """A chute as the line knows it."""
-
-    capacity: int
-    travel_ns: int
-    fill: int = 0
-    reserved: int = 0
-    state: int = ChuteState.OPEN
-    locked: bool = False
-
-
-@dataclass(slots=True)
-class Piece:
-    """What is remembered of a piece between its scans."""
-
-    plan: Plan
-    """The one that was active as it was first heard of: it is decided under that to its end."""
-    lap: int = 0
-    waybill: bytes = b""
-    facts: Advice = field(default_factory=Advice)
-    conflict: bool = False
-    disposition: Disposition = Disposition.NONE
-    revision: int = 0
-    kept_in: int = 0
-    first_chute: int = 0
-    weight_g: int = 0
-    sizes_mm: tuple[int, int, int] = (0, 0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """One SCANNED event."""
-
-    piece_id: int
-    lap: int
-    event_ns: int
-    codes: list[bytes]
-    status: int = 0
-    weight_g: int = -1
-    sizes_mm: tuple[int, int, int] = (-1, -1, -1)
-    """Length, width, height; zero and less is not measured, as with the weight."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided for a scan."""
-
-    piece_id: int
-    lap: int
-    revision: int
-    disposition: Disposition
-    group: int
-    chutes: list[int]
-    deadline_ns: int
-    waybill: bytes
-    facts: Advice
-
-
-@lru_cache(PATTERNS_MAX)
-def _expression(pattern: str) -> re.Pattern[bytes]:
-    return re.compile(pattern.encode())
 
 
 class Line:
@@ -228,6 +121,9 @@ class Line:
             # A held piece forgets where it was bound: no later lap routes it by this one's word.
             known = replace(facts, destination=0) if disposition in HOLDS else facts
             piece.waybill, piece.facts = waybill, known
+            # Nothing but a new destination makes a piece forget that it was held.
+            released = facts.destination != 0 and disposition not in HOLDS
+            piece.was_held = disposition in HOLDS or (piece.was_held and not released)
         if chutes:
             piece.kept_in = chutes[0]
             piece.first_chute = piece.first_chute or chutes[0]
@@ -257,7 +153,7 @@ class Line:
 
     def _identity(self, scan: Scan, piece: Piece) -> tuple[Disposition, bytes, Advice]:
         """Return ROUTED with the waybill and what is known of it, or why there is none."""
-        codes = [code for code in map(_bare, scan.codes[:CODES_MAX]) if code[0]]
+        codes = [code for code in map(bare, scan.codes[:CODES_MAX]) if code[0]]
         cut = bool(scan.status & ScanStatus.CODE_CUT)
         found = {code: self._kind(code) for code, is_whole in codes if is_whole or not cut}
         waybills = {code for code, (_, is_waybill) in found.items() if is_waybill}
@@ -268,7 +164,11 @@ class Line:
         kinds = [kind for kind, _ in found.values()]
         if piece.waybill or Disposition.ROUTED in kinds:
             waybill = waybills.pop()
-            return Disposition.ROUTED, waybill, self._facts(waybill, piece)
+            labels = [code for code in codes if code[0] != waybill]
+            facts = self._facts(waybill, piece)
+            if facts.destination == 0 and self._may_ask_label(waybill, piece):
+                facts = replace(facts, destination=self._label(labels, facts.brand, cut=cut))
+            return Disposition.ROUTED, waybill, facts
         for kind in (Disposition.AMBIGUOUS, Disposition.BAG):
             if kind in kinds:
                 return kind, b"", Advice()
@@ -276,8 +176,8 @@ class Line:
 
     def _kind(self, code: bytes) -> tuple[Disposition, bool]:
         """Return what a code is, and whether it surely is a waybill of some brand."""
-        proved, possible = self._brands(code)
-        others = {kind for kind, pattern in self.plan.others if self._matches(pattern, code)}
+        proved, possible = brands_of(self.plan, code)
+        others = others_of(self.plan, code)
         if self._advice(code) is not None or len(proved) == 1:
             return Disposition.ROUTED, True
         if len(possible) == 1 and not others:
@@ -285,23 +185,6 @@ class Line:
         if possible:
             return Disposition.AMBIGUOUS, bool(proved) or not others
         return (Disposition.BAG if others == {"bag"} else Disposition.NOT_A_WAYBILL), False
-
-    def _brands(self, code: bytes) -> tuple[set[int], set[int]]:
-        """Return the brands a code proves, and all it may belong to."""
-        matching = [
-            (brand, pattern)
-            for brand, patterns in enumerate(self.plan.brands, 1)
-            for pattern in patterns
-            if self._matches(pattern, code)
-        ]
-        proved = {brand for brand, pattern in matching if pattern not in self.plan.unproved}
-        return proved, {brand for brand, _ in matching}
-
-    def _matches(self, pattern: str, code: bytes) -> bool:
-        check = self.plan.checks.get(pattern)
-        return bool(_expression(pattern).fullmatch(code)) and (
-            check is None or (_has_s10_check(code) if check == "s10" else _has_gs1_check(code))
-        )
 
     def _advice(self, waybill: bytes) -> Advice | None:
         """Return what pre-advice says today."""
@@ -327,7 +210,7 @@ class Line:
 
     def _brand_by_pattern(self, code: bytes) -> int:
         """Return the one brand that a waybill's patterns name, 0 where they name several."""
-        proved, possible = self._brands(code)
+        proved, possible = brands_of(self.plan, code)
         brands = proved or possible
         return brands.pop() if len(brands) == 1 else 0
 
@@ -337,7 +220,25 @@ class Line:
         if advice is None:
             return piece.facts if piece.waybill else Advice(self._brand_by_pattern(waybill))
         brand = advice.brand or self._brand_by_pattern(waybill)
-        return Advice(brand, advice.service_class, advice.destination)
+        destination = advice.destination or (piece.facts.destination if piece.waybill else 0)
+        return Advice(brand, advice.service_class, destination)
+
+    def _may_ask_label(self, waybill: bytes, piece: Piece) -> bool:
+        """A row that goes away sets nothing free: what was held waits for a row that releases."""
+        return not piece.was_held or self._advice(waybill) is not None
+
+    def _label(self, codes: list[tuple[bytes, bool]], brand: int, *, cut: bool) -> int:
+        """Return where the labels of a brand say a piece is bound, 0 where they don't or differ."""
+        found = 0
+        for code, is_whole in codes:
+            place = label_place(self.plan, code, brand, is_whole=is_whole or not cut)
+            if place and found:
+                near, far = str(max(found, place)), str(min(found, place))
+                if not near.startswith(far):
+                    return 0
+                found = int(near)
+            found = found or place
+        return found
 
     def _route(self, finding: Disposition, facts: Advice) -> tuple[Disposition, int]:
         """Return ROUTED with the group, or the exception."""
@@ -414,30 +315,6 @@ class Line:
             if chute is not None and not chute.locked and chute.travel_ns > gone_ns:
                 reachable.append(each)
         return reachable[:CHUTES_MAX]
-
-
-def _bare(code: bytes) -> tuple[bytes, bool]:
-    """Return a code without padding and AIM prefix, and whether it is surely all of it."""
-    text = code.split(b"\0")[0]
-    is_whole = len(text) < CODE_BYTES
-    return (text[3:] if AIM_PREFIX.match(text) else text), is_whole
-
-
-def _has_s10_check(code: bytes) -> bool:
-    """Return whether a code is two letters, nine digits, two letters, the ninth digit right."""
-    if not re.fullmatch(rb"..[0-9]{9}..", code, re.DOTALL):
-        return False
-    weighted = sum(int(chr(digit)) * w for digit, w in zip(code[2:10], S10_WEIGHTS, strict=True))
-    check = 11 - weighted % 11
-    return int(code[10:11]) == {10: 0, 11: 5}.get(check, check)
-
-
-def _has_gs1_check(code: bytes) -> bool:
-    """Return whether a code is a GTIN whose last digit is right."""
-    if not re.fullmatch(rb"[0-9]{8}|[0-9]{12,14}", code):
-        return False
-    digits = [int(chr(digit)) for digit in reversed(code)]
-    return (sum(digits[0::2]) + 3 * sum(digits[1::2])) % 10 == 0
 
 
 def _changes(finding: Disposition, decided: Disposition) -> bool:

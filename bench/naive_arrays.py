@@ -21,7 +21,16 @@ from plc_adapters.contract import (
     Records,
 )
 from routing_tables.codes import compile_codes
-from routing_tables.schema import Brand, Check, CodeClass, CodePattern, Format
+from routing_tables.labels import Key, key_arrays
+from routing_tables.schema import (
+    Brand,
+    Check,
+    CodeClass,
+    CodePattern,
+    Format,
+    LabelForm,
+    LabelFormat,
+)
 from sorter.assignment.arrays import (
     POLICY_BALANCED,
     POLICY_FILLING,
@@ -30,6 +39,7 @@ from sorter.assignment.arrays import (
     PlanArrays,
     PreAdviceArrays,
 )
+from sorter.assignment.labels import build_labels
 from sorter.assignment.tables import build_places, build_pre_advice
 from sorter.assignment.warmup import mapped, mapped_pre_advice
 from sorter.ports import CHUTE
@@ -57,6 +67,11 @@ def plan_arrays(plan: naive.Plan) -> PlanArrays:
                 Format(pattern, pattern not in plan.unproved, _check(plan, pattern))
                 for pattern in patterns
             ),
+            labels=tuple(
+                LabelFormat(pattern, LabelForm[form.upper()])
+                for brand, form, pattern in plan.labels
+                if brand == number
+            ),
         )
         for number, patterns in enumerate(plan.brands, 1)
     ]
@@ -72,6 +87,7 @@ def plan_arrays(plan: naive.Plan) -> PlanArrays:
     for zone, routes in enumerate(plan.routes):
         for (brand, service_class), group in routes.items():
             zone_group[zone, brand, service_class] = group
+    label_length, label_brand, label_text, label_place = build_labels(*key_arrays(_keys(plan)))
     groups = [plan.groups[number] for number in range(1, len(plan.groups) + 1)]
     dispositions = np.zeros(DISPOSITIONS_MAX, np.uint16)
     for disposition, group in plan.exceptions.items():
@@ -87,6 +103,10 @@ def plan_arrays(plan: naive.Plan) -> PlanArrays:
         place_keys=keys,
         place_zone=key_zones,
         zone_group=zone_group,
+        label_length=label_length,
+        label_brand=label_brand,
+        label_text=label_text,
+        label_place=label_place,
         group_first=np.cumsum([0, 0, *(len(group.chutes) for group in groups)], dtype=np.int32),
         group_chutes=np.array([n for group in groups for n in group.chutes], np.uint16),
         group_policy=np.array([0, *(POLICIES[group.policy] for group in groups)], np.uint16),
@@ -94,6 +114,21 @@ def plan_arrays(plan: naive.Plan) -> PlanArrays:
         disposition_group=dispositions,
     )
     return mapped(arrays)
+
+
+def _keys(plan: naive.Plan) -> list[Key]:
+    """Return the bytes that each row of labels begins with, in each form its brand has."""
+    keys: dict[tuple[int, bytes], int] = {}
+    for (brand, segments), place in plan.label_rows.items():
+        forms = {form for number, form, _ in plan.labels if number == brand}
+        if forms & {"opaque", "segments"}:
+            keys[brand, segments.encode()] = place
+        if "keyed" in forms:
+            parts = (f"'k{n}':'{part}'" for n, part in enumerate(segments.split("-"), 1))
+            keys[brand, ("MMM={" + ",".join(parts)).encode()] = place
+    return [
+        Key(brand, text, place) for (brand, text), place in keys.items() if len(text) <= CODE_BYTES
+    ]
 
 
 def _check(plan: naive.Plan, pattern: str) -> Check:

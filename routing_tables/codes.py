@@ -1,8 +1,9 @@
-"""Compiles the patterns of all brands, and of other codes, into one automaton over bytes.
+"""Compiles the patterns of all brands, of their labels and of other codes into one automaton.
 
 A code may match patterns of several brands: bare digits look alike across companies, and a product
 code of 13 digits looks like a waybill. So the automaton does not name a brand but a set: the brands
-the code proves, the brands it may belong to, and what else it may be. Check digits stay outside, as
+the code proves, the brands it may belong to, what else it may be, and whose route label, in each
+of the forms that labels have. Check digits stay outside, as
 sums of digits would multiply the states: each set tells which of its members hold only if the check
 digit is right.
 """
@@ -15,8 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routing_tables.errors import Problems
-from routing_tables.patterns import BYTES, PatternError, Positions, read_pattern
-from routing_tables.schema import WAYBILL_BYTES_MAX, Brand, Check, CodePattern, Format
+from routing_tables.patterns import BYTES, LABEL_BYTES, PatternError, Positions, read_pattern
+from routing_tables.schema import (
+    WAYBILL_BYTES_MAX,
+    Brand,
+    Check,
+    CodeClass,
+    CodePattern,
+    Format,
+    LabelForm,
+)
 
 DEAD = 0
 """State from which nothing is accepted any more."""
@@ -24,18 +33,21 @@ START = 1
 STATES_MAX = 4096
 """States of the automaton, 512 bytes each; ten companies' patterns need some hundreds."""
 LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-CERTAIN, POSSIBLE, CLASSES = 0, 1, 2
-"""Last index of ``accept_sets``: brands proved, brands possible, classes of other codes."""
+CERTAIN, POSSIBLE, CLASSES, LABELS = 0, 1, 2, 3
+"""Last index of ``accept_sets``: brands proved, brands possible, classes of other codes, and from
+here on the brands whose label it may be, by :class:`LabelForm`."""
+KINDS = LABELS + len(LabelForm)
 
 
 class CodeArrays(NamedTuple):
     """The automaton.
 
     ``dfa_next``: uint16[states, 256], the state after a byte. ``dfa_accept``: uint16[states], the
-    set that a code which ends there has, 0 for none. ``accept_sets``: int64[sets + 1, 3, 3] — set;
+    set that a code which ends there has, 0 for none. ``accept_sets``: int64[sets + 1, 3, 6] — set;
     the check digit its members need (a :class:`Check`); bits of brands proved, bits of brands
     possible (bit n - 1 is brand n, numbered from 1 in the order given; the proved ones are among
-    them), bits of :class:`CodeClass`.
+    them), bits of :class:`CodeClass`, bits of the brands whose route label it is, for each
+    :class:`LabelForm`.
     """
 
     dfa_next: NDArray[np.uint16]
@@ -50,10 +62,9 @@ class _Pattern:
     where: str
     text: str
     check: Check
-    certain: int
-    possible: int
-    classes: int
     positions: Positions
+    members: dict[int, int]
+    """Bits by last index of ``accept_sets``."""
 
 
 State = frozenset[tuple[int, int]]
@@ -72,7 +83,7 @@ class _Automaton:
 def compile_codes(
     brands: Sequence[Brand], source: str = "network.toml", codes: Sequence[CodePattern] = ()
 ) -> CodeArrays:
-    """Compile the patterns of brands 1, 2, ... and of other codes into one automaton.
+    """Compile the patterns of brands 1, 2, ..., of their labels, and of other codes.
 
     Args:
         brands: The brands, in the order of their numbers.
@@ -94,7 +105,7 @@ def compile_codes(
     problems.raise_any()
     dfa_next = np.zeros((len(automaton.states) + 1, 256), np.uint16)
     dfa_accept = np.zeros(len(automaton.states) + 1, np.uint16)
-    nothing = np.zeros((len(Check), 3), np.int64)
+    nothing = np.zeros((len(Check), KINDS), np.int64)
     sets = {nothing.tobytes(): nothing}
     numbers = {nothing.tobytes(): 0}
     for state, arrows in enumerate(automaton.arrows, START):
@@ -116,17 +127,24 @@ def _brand_patterns(brands: Sequence[Brand], source: str, problems: Problems) ->
             positions = _read(text, where, problems)
             if positions is not None:
                 certain = 0 if _may_lack_letters(positions) else bit
-                yield _Pattern(where, text, Check.NONE, certain, bit, 0, positions)
+                members = {CERTAIN: certain, POSSIBLE: bit}
+                yield _Pattern(where, text, Check.NONE, positions, members)
         for place, each in enumerate(brand.formats, 1):
             where = f"{here}.formats[{place}]"
             positions = _read(each.pattern, where, problems)
             if positions is not None:
                 yield _format_pattern(where, each, bit, positions)
+        for place, label in enumerate(brand.labels, 1):
+            where = f"{here}.labels[{place}]"
+            positions = _read(label.pattern, where, problems, LABEL_BYTES)
+            if positions is not None:
+                members = {CLASSES: int(CodeClass.LABEL), LABELS + label.form: bit}
+                yield _Pattern(where, label.pattern, Check.NONE, positions, members)
 
 
 def _format_pattern(where: str, each: Format, bit: int, positions: Positions) -> _Pattern:
-    certain = bit if each.certain else 0
-    return _Pattern(where, each.pattern, each.check, certain, bit, 0, positions)
+    members = {CERTAIN: bit if each.certain else 0, POSSIBLE: bit}
+    return _Pattern(where, each.pattern, each.check, positions, members)
 
 
 def _code_patterns(
@@ -136,12 +154,12 @@ def _code_patterns(
         where = f"{source}: codes[{place}].pattern"
         positions = _read(code.pattern, where, problems)
         if positions is not None:
-            yield _Pattern(where, code.pattern, code.check, 0, 0, int(code.kind), positions)
+            yield _Pattern(where, code.pattern, code.check, positions, {CLASSES: int(code.kind)})
 
 
-def _read(text: str, where: str, problems: Problems) -> Positions | None:
+def _read(text: str, where: str, problems: Problems, alphabet: range = BYTES) -> Positions | None:
     try:
-        return read_pattern(text)
+        return read_pattern(text, alphabet)
     except PatternError as error:
         problems.add(where, f"{text!r:.80}: {error}")
         return None
@@ -160,9 +178,10 @@ def _may_lack_letters(positions: Positions) -> bool:
 
 def _set_of(patterns: Iterable[_Pattern]) -> NDArray[np.int64]:
     """Return the row of ``accept_sets`` for a code that matches these patterns."""
-    members = np.zeros((len(Check), 3), np.int64)
+    members = np.zeros((len(Check), KINDS), np.int64)
     for pattern in patterns:
-        members[pattern.check] |= (pattern.certain, pattern.possible, pattern.classes)
+        for kind, bits in pattern.members.items():
+            members[pattern.check, kind] |= bits
     return members
 
 
@@ -201,7 +220,7 @@ def _alike(patterns: list[_Pattern]) -> dict[int, list[int]]:
     """Return the bytes that the same positions read, by the smallest of them."""
     sets = {readers for pattern in patterns for readers in pattern.positions.readers}
     groups: dict[frozenset[frozenset[int]], list[int]] = {}
-    for byte in BYTES:
+    for byte in LABEL_BYTES:
         groups.setdefault(frozenset(s for s in sets if byte in s), []).append(byte)
     return {group[0]: group for group in groups.values()}
 

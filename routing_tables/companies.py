@@ -8,7 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from routing_tables.errors import Problems
 from routing_tables.files import read_toml
-from routing_tables.schema import CODE, Check, Format, companies
+from routing_tables.schema import (
+    CODE,
+    LABEL_FORMATS_MAX,
+    Check,
+    Format,
+    LabelForm,
+    LabelFormat,
+    companies,
+)
 
 COMPANIES_MAX = 256
 """Companies of a library."""
@@ -18,12 +26,13 @@ FORMATS_MAX = 16
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """An express company and what its waybills look like."""
+    """An express company and what its waybills and route labels look like."""
 
     code: str
     name: str
     name_zh: str
     formats: tuple[Format, ...]
+    labels: tuple[LabelFormat, ...]
 
 
 class _Section(BaseModel):
@@ -36,11 +45,23 @@ class _Format(_Section):
     check: Literal["none", "s10", "gs1"] = "none"
 
 
+class LabelSection(_Section):
+    """A label pattern as a file gives it."""
+
+    pattern: str
+    form: Literal["opaque", "segments", "keyed"]
+
+    def read(self) -> LabelFormat:
+        """Return it in the schema's words."""
+        return LabelFormat(self.pattern, LabelForm[self.form.upper()])
+
+
 class _Company(_Section):
     code: str = Field(pattern=f"^{CODE.pattern}$")
     name: str = Field(min_length=1, max_length=64)
     name_zh: str = Field(min_length=1, max_length=64)
     formats: list[_Format] = Field(min_length=1, max_length=FORMATS_MAX)
+    labels: list[LabelSection] = Field(default=[], max_length=LABEL_FORMATS_MAX)
 
 
 class _Library(_Section):
@@ -67,5 +88,6 @@ def load_companies(problems: Problems, path: Path | None = None) -> dict[str, Co
             each.name,
             each.name_zh,
             tuple(Format(f.pattern, f.certain, Check[f.check.upper()]) for f in each.formats),
+            tuple(label.read() for label in each.labels),
         )
     return known

@@ -1,4 +1,4 @@
-"""Loads a network from its folder: network.toml, divisions, centres and directions as CSV."""
+"""Loads a network from its folder: network.toml; divisions, centres, directions, labels as CSV."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,15 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from routing_tables.centres import load_centres
 from routing_tables.codes import compile_codes
-from routing_tables.companies import Company, load_companies
+from routing_tables.companies import Company, LabelSection, load_companies
 from routing_tables.divisions import load_directions, load_divisions
 from routing_tables.errors import Problems, TableError
 from routing_tables.files import read_toml
+from routing_tables.labels import load_labels
 from routing_tables.schema import (
     BRANDS_MAX,
     CLASSES_MAX,
     CODE,
     CODES_MAX,
+    LABEL_FORMATS_MAX,
     Brand,
     Check,
     CodeClass,
@@ -41,6 +43,7 @@ class _Brand(_Section):
     synthetic: bool = False
     waybills: list[str] = Field(default=[], max_length=PATTERNS_MAX)
     formats: str = Field(default="", max_length=24)
+    labels: list[LabelSection] = Field(default=[], max_length=LABEL_FORMATS_MAX)
 
 
 class _Code(_Section):
@@ -63,7 +66,8 @@ def load_network(folder: Path) -> Network:
     """Load and check a network.
 
     Args:
-        folder: Holds network.toml, divisions.csv, centres.csv, directions.csv.
+        folder: Holds network.toml, divisions.csv, centres.csv, directions.csv, and any number of
+            label tables, labels*.csv.
 
     Raises:
         TableError: something is wrong; every error of every file, one line each.
@@ -76,6 +80,8 @@ def load_network(folder: Path) -> Network:
     codes = {division.code for division in divisions} | set(roots)
     centres = load_centres(folder / "centres.csv", codes, problems)
     directions = load_directions(folder / "directions.csv", roots, problems)
+    # Their brands and places are in the files before: a fault there would be told again row by row.
+    labels = () if problems.count else load_labels(folder, brands, codes, roots, problems)
     problems.raise_any()
     assert file is not None
     return Network(
@@ -88,6 +94,7 @@ def load_network(folder: Path) -> Network:
         centres=centres,
         directions=directions,
         codes=patterns,
+        labels=labels,
     )
 
 
@@ -118,8 +125,10 @@ def _brand(
     source: Path, brand: _Brand, library: Mapping[str, Company], problems: Problems
 ) -> Brand:
     formats: tuple[Format, ...] = ()
+    labels = tuple(label.read() for label in brand.labels)
     if brand.formats in library:
         formats = library[brand.formats].formats
+        labels += library[brand.formats].labels
     elif brand.formats:
         problems.add(
             source,
@@ -129,5 +138,6 @@ def _brand(
     elif not brand.waybills:
         problems.add(source, f"brands.{brand.code}: neither waybills nor formats; give one")
     return Brand(
-        brand.code, brand.name, brand.name_zh, brand.synthetic, tuple(brand.waybills), formats
-    )
+        brand.code, brand.name, brand.name_zh, brand.synthetic, tuple(brand.waybills), formats,
+        labels,
+    )  # fmt: skip

@@ -22,6 +22,8 @@ DEPTH_MAX = 16
 """Brackets within brackets."""
 BYTES = range(0x21, 0x7F)
 """Bytes a waybill is made of: printable ASCII without the blank."""
+LABEL_BYTES = range(0x20, 0x7F)
+"""Bytes a route label is made of: a segment may hold a blank."""
 
 
 class PatternError(ValueError):
@@ -33,9 +35,10 @@ class Positions:
     """A position automaton (Glushkov): each position reads one byte of a set.
 
     ``readers[p]`` are the bytes of position p, ``following[p]`` the positions that may come next,
-    ``first`` those to begin with, ``last`` those to end with.
+    ``first`` those to begin with, ``last`` those to end with; ``alphabet`` is all they may read.
     """
 
+    alphabet: range = BYTES
     readers: list[frozenset[int]] = field(default_factory=list)
     following: list[set[int]] = field(default_factory=list)
     first: frozenset[int] = frozenset()
@@ -54,8 +57,12 @@ class _Part:
 EMPTY = _Part(nullable=True, first=frozenset(), last=frozenset())
 
 
-def read_pattern(pattern: str) -> Positions:
-    """Read a pattern: a regular expression over the whole waybill, in greenery's syntax.
+def read_pattern(pattern: str, alphabet: range = BYTES) -> Positions:
+    """Read a pattern: a regular expression over the whole code, in greenery's syntax.
+
+    Args:
+        pattern: The expression.
+        alphabet: Bytes that a code may hold; others never match.
 
     Raises:
         PatternError: it is no such expression, too large, or matches nothing or the empty text.
@@ -63,16 +70,16 @@ def read_pattern(pattern: str) -> Positions:
     if len(pattern) > PATTERN_LENGTH_MAX:
         raise PatternError(f"longer than {PATTERN_LENGTH_MAX} characters; shorten or split it")
     if not pattern.isascii() or not pattern.isprintable():
-        raise PatternError("holds characters outside printable ASCII; no waybill has them")
+        raise PatternError("holds characters outside printable ASCII; no code has them")
     if pattern.startswith("^") or (pattern.endswith("$") and not pattern.endswith(r"\$")):
-        raise PatternError("a pattern always means the whole waybill; remove ^ and $")
+        raise PatternError("a pattern always means the whole code; remove ^ and $")
     if _depth(pattern) > DEPTH_MAX:
         raise PatternError(f"more than {DEPTH_MAX} brackets within brackets; simplify it")
     try:
         parsed = greenery.parse(pattern)
     except (NoMatch, ValueError, LookupError) as error:
         raise PatternError(f"no regular expression ({error}); correct it") from None
-    positions = Positions()
+    positions = Positions(alphabet)
     whole = _any_of(parsed, positions)
     if whole.nullable:
         raise PatternError("matches an empty code; make at least one character mandatory")
@@ -120,7 +127,7 @@ def _repeated(mult: Mult, positions: Positions) -> _Part:
     if max(least, most or 0) > WAYBILL_BYTES_MAX:
         raise PatternError(
             f"repeats something {max(least, most or 0)} times; "
-            f"a waybill has at most {WAYBILL_BYTES_MAX} bytes"
+            f"a code has at most {WAYBILL_BYTES_MAX} bytes"
         )
     whole = EMPTY
     copies = most if most is not None else max(least, 1)
@@ -142,9 +149,9 @@ def _repeated(mult: Mult, positions: Positions) -> _Part:
 def _one(mult: Mult, positions: Positions) -> _Part:
     if isinstance(mult.multiplicand, greenery.Pattern):
         return _any_of(mult.multiplicand, positions)
-    reads = frozenset(byte for byte in BYTES if mult.multiplicand.accepts(chr(byte)))
+    reads = frozenset(b for b in positions.alphabet if mult.multiplicand.accepts(chr(b)))
     if not reads:
-        raise PatternError("holds a set that no waybill character is in; correct it")
+        raise PatternError("holds a set that no character of a code is in; correct it")
     if len(positions.readers) == POSITIONS_MAX:
         raise PatternError(f"longer than {POSITIONS_MAX} characters when written out; shorten it")
     positions.readers.append(reads)

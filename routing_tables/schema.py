@@ -25,6 +25,10 @@ CLASSES_MAX = 8
 """Service classes of one network."""
 CODES_MAX = 32
 """Patterns of codes that are no waybills, of one network."""
+LABELS_MAX = 262_144
+"""Rows of all label tables of one network."""
+LABEL_FORMATS_MAX = 8
+"""Label patterns of one brand."""
 WAYBILL_BYTES_MAX = 40
 """Longest code a scan can carry."""
 ANY = "*"
@@ -88,6 +92,20 @@ class CodeClass(IntFlag):
     """A bag, cage or container of pieces."""
     PACKAGING = 2
     PRODUCT = 4
+    LABEL = 8
+    """A route label of some brand; which brand's is told by its :class:`LabelFormat`."""
+
+
+class LabelForm(IntEnum):
+    """How a brand's route label (its three-segment code) is to be read."""
+
+    OPAQUE = 0
+    """Not to be split: it names a place as a whole, or none."""
+    SEGMENTS = 1
+    """One to four segments, parted by ``-``, general to particular: 721-A010-J9 47."""
+    KEYED = 2
+    """A QR payload ``MMM={'k1':'710','k2':'710BF','k3':'001',...``; k1 to k3 are its segments. A
+    scan carries its head alone; a segment counts if the comma behind it is still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +128,26 @@ class CodePattern:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelFormat:
+    """A pattern of a brand's route labels: a regular expression over the whole label."""
+
+    pattern: str
+    form: LabelForm
+
+
+class LabelRow(NamedTuple):
+    """What a label stands for: a row of a network's label tables."""
+
+    where: str
+    """File and line, to name in errors."""
+    brand: str
+    segments: str
+    """The leading segments joined by ``-``, or all of an opaque label."""
+    destination: str
+    """Division code."""
+
+
+@dataclass(frozen=True, slots=True)
 class Brand:
     """An express company.
 
@@ -125,6 +163,8 @@ class Brand:
     waybills: tuple[str, ...]
     formats: tuple[Format, ...] = ()
     """Patterns beside ``waybills``, taken from the library of companies."""
+    labels: tuple[LabelFormat, ...] = ()
+    """What its route labels look like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +184,8 @@ class Network:
     directions: tuple[Direction, ...]
     codes: tuple[CodePattern, ...] = ()
     """What codes beside waybills look like."""
+    labels: tuple[LabelRow, ...] = ()
+    """What the brands' route labels stand for."""
 
     def brand_numbers(self) -> dict[str, int]:
         """Return the number of each brand's code, from 1."""

@@ -23,6 +23,10 @@ BATCH_MAX = 512
 """Events taken in one turn of a line's loop."""
 
 
+HELD_BACK = -1
+"""Destination of a PIECE that a hold took from it: only pre-advice may give it another one."""
+
+
 class HoldKind(IntFlag):
     """Why a pre-advised piece must not leave, in the order in which the reasons count.
 
@@ -107,6 +111,7 @@ PIECE = np.dtype(
 chute first assigned (what a mis-sort is measured against), ``reserved_chute`` where room is kept,
 ``plan_version`` the one active at its induction, under which it is decided on every lap (0 until
 the first decision for a piece first heard of later),
+``destination`` a division code, 0 unknown, or HELD_BACK,
 ``slack_ms`` the smallest slack of its instructions (2**31-1 before the first), ``conflict`` 1 once
 two different waybills were read on it, on one lap or on several: it then stays a conflict.
 """

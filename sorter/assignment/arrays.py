@@ -15,7 +15,9 @@ DFA_DEAD = 0
 """State of the code automaton from which nothing is accepted any more."""
 DFA_START = 1
 ACCEPT_CERTAIN, ACCEPT_POSSIBLE, ACCEPT_CLASSES = 0, 1, 2
-"""Last index of ``accept_sets``."""
+ACCEPT_OPAQUE, ACCEPT_SEGMENTS, ACCEPT_KEYED = 3, 4, 5
+"""Last index of ``accept_sets``; the last three are of route labels, by their form."""
+ACCEPT_KINDS = 6
 CHECK_NONE, CHECK_S10, CHECK_GS1 = 0, 1, 2
 """Middle index of ``accept_sets``: the check digit that its members need."""
 CLASS_BAG = 1
@@ -43,12 +45,16 @@ class PlanArrays(NamedTuple):
     ``scalars``: int64[SCALARS], by the indices above: plan version, lap limit, PLC margin in ns,
     limits of weight (g), length, width and height (mm), what an unknown measure means.
     ``dfa_next``: uint16[states, 256]; ``dfa_accept``: uint16[states], 0 where nothing is accepted,
-    else an index into ``accept_sets``: int64[sets + 1, 3, 3], by set and by the check digit needed
-    (``CHECK_``): bits of the brands proved, bits of the brands possible (bit n - 1 is brand n),
-    bits of other classes of codes (``ACCEPT_``).
+    else an index into ``accept_sets``: int64[sets + 1, 3, ACCEPT_KINDS], by set and by the check
+    digit needed (``CHECK_``): bits of the brands proved, bits of the brands possible (bit n - 1 is
+    brand n), bits of other classes of codes, bits of the brands whose route label it is, opaque,
+    in segments, and keyed (``ACCEPT_``).
     ``place_keys``: int64[2**k], division codes as numbers, 0 where empty, open addressing;
     ``place_zone``: int32 beside it; ``zone_group``: uint16[zones, brands + 1, classes + 1], the
     chute group for a zone, brand and service class, 0 where there is no route.
+    ``label_length``: uint16[2**k], bytes of a route label or of its leading segments, 0 where
+    empty, open addressing; beside it ``label_brand``: uint16, ``label_text``: uint8[2**k, 40],
+    ``label_place``: int64, the division code it stands for.
     ``group_first``: int32[groups + 2] and ``group_chutes``: uint16, the chutes of group g at
     ``group_first[g]:group_first[g + 1]``; ``group_policy``: uint16[groups + 1];
     ``group_overflow``: uint16[groups + 1], the group to try next, 0 for none. Group 0 is none.
@@ -62,6 +68,10 @@ class PlanArrays(NamedTuple):
     place_keys: NDArray[np.int64]
     place_zone: NDArray[np.int32]
     zone_group: NDArray[np.uint16]
+    label_length: NDArray[np.uint16]
+    label_brand: NDArray[np.uint16]
+    label_text: NDArray[np.uint8]
+    label_place: NDArray[np.int64]
     group_first: NDArray[np.int32]
     group_chutes: NDArray[np.uint16]
     group_policy: NDArray[np.uint16]

@@ -8,7 +8,7 @@ brands, or either a waybill or another code (a product code of 13 digits looks l
 import numpy as np
 from numpy.typing import NDArray
 
-from plc_adapters.contract import Disposition
+from plc_adapters.contract import CODE_BYTES, Disposition
 from sorter.assignment.arrays import (
     ACCEPT_CERTAIN,
     ACCEPT_CLASSES,
@@ -27,12 +27,35 @@ ROUTED = int(Disposition.ROUTED)
 NOT_A_WAYBILL = int(Disposition.NOT_A_WAYBILL)
 AMBIGUOUS = int(Disposition.AMBIGUOUS)
 BAG = int(Disposition.BAG)
-DIGIT_0, DIGIT_9 = b"09"
+BRACKET, DIGIT_0, DIGIT_9, LETTER_A, LETTER_Z = b"]09az"
+LOWER_CASE = 0x20
+"""Bit that makes an ASCII letter a small one."""
 S10_BYTES, S10_SERIAL, S10_CHECK = 13, 2, 10
 """Length of an S10 code, where its eight serial digits begin, where its check digit stands."""
 S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
 GS1_BYTES = (8, 12, 13, 14)
 """Lengths of product codes: EAN-8, UPC-A, EAN-13, GTIN-14."""
+
+
+@compiled
+def code_start(code: NDArray[np.uint8]) -> int:
+    """Return where a code begins after its AIM prefix: 3, or 0 where it has none."""
+    letter = int(code[1]) | LOWER_CASE
+    modifier = int(code[2])
+    if code[0] == BRACKET and LETTER_A <= letter <= LETTER_Z:
+        is_digit = DIGIT_0 <= modifier <= DIGIT_9
+        if is_digit or LETTER_A <= (modifier | LOWER_CASE) <= LETTER_Z:
+            return 3
+    return 0
+
+
+@compiled
+def code_end(code: NDArray[np.uint8]) -> int:
+    """Return where a code's NUL padding begins; 40 where it has none."""
+    for k in range(CODE_BYTES):
+        if code[k] == 0:
+            return k
+    return CODE_BYTES
 
 
 @compiled

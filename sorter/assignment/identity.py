@@ -5,9 +5,11 @@ from numpy.typing import NDArray
 
 from plc_adapters.contract import CODE_BYTES, CODES_MAX, Disposition, ScanStatus
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
-from sorter.assignment.classify import classify
+from sorter.assignment.classify import classify, code_end, code_start
 from sorter.assignment.compiled import compiled
+from sorter.assignment.labels import place_by_label
 from sorter.assignment.tables import find_advice, same_bytes
+from sorter.ports import HELD_BACK
 
 ROUTED = int(Disposition.ROUTED)
 NO_READ = int(Disposition.NO_READ)
@@ -16,30 +18,6 @@ NOT_A_WAYBILL = int(Disposition.NOT_A_WAYBILL)
 AMBIGUOUS = int(Disposition.AMBIGUOUS)
 BAG = int(Disposition.BAG)
 CODE_CUT = int(ScanStatus.CODE_CUT)
-BRACKET, DIGIT_0, DIGIT_9, LETTER_A, LETTER_Z = b"]09az"
-LOWER_CASE = 0x20
-"""Bit that makes an ASCII letter a small one."""
-
-
-@compiled
-def code_start(code: NDArray[np.uint8]) -> int:
-    """Return where a code begins after its AIM prefix: 3, or 0 where it has none."""
-    letter = int(code[1]) | LOWER_CASE
-    modifier = int(code[2])
-    if code[0] == BRACKET and LETTER_A <= letter <= LETTER_Z:
-        is_digit = DIGIT_0 <= modifier <= DIGIT_9
-        if is_digit or LETTER_A <= (modifier | LOWER_CASE) <= LETTER_Z:
-            return 3
-    return 0
-
-
-@compiled
-def code_end(code: NDArray[np.uint8]) -> int:
-    """Return where a code's NUL padding begins; 40 where it has none."""
-    for k in range(CODE_BYTES):
-        if code[k] == 0:
-            return k
-    return CODE_BYTES
 
 
 @compiled
@@ -114,6 +92,10 @@ def settle_identity(
 ) -> tuple[int, int]:  # fmt: skip
     """Tell which waybill the piece carries by this scan and by what earlier laps read.
 
+    Its destination is what pre-advice says now, else what an earlier lap knew, else what a route
+    label of its brand says. A piece that was held asks its label only once pre-advice has released
+    it: a row that goes away, or one that expires, sets nothing free.
+
     Writes waybill, brand, service class and destination of the decision.
 
     Returns:
@@ -148,8 +130,17 @@ def settle_identity(
     elif is_known:
         brand = int(piece["brand"])
         service_class = int(piece["service_class"])
-        destination = int(piece["destination"])
+    may_ask_label = finding == ROUTED and destination == 0
+    if may_ask_label and is_known:
+        destination = max(int(piece["destination"]), 0)
+        is_released = slot >= 0
+        may_ask_label = destination == 0 and (is_released or int(piece["destination"]) != HELD_BACK)
     write_identity(decision, waybill, length)
+    if may_ask_label:
+        destination = place_by_label(
+            codes, int(event["code_count"]), int(event["status"]), decision["waybill"], length,
+            brand, plan,
+        )  # fmt: skip
     decision["brand"] = brand
     decision["service_class"] = service_class
     decision["destination"] = destination

@@ -14,8 +14,10 @@ below, the first that matches ends it:
 2. Holds: intercepted, security not cleared, customs not released, cold chain broken, damaged, all
    from pre-advice; overweight and oversize, by what was measured against the plan's limits. A hold
    found on a further scan of a lap replaces what was decided before.
-3. Destination, service class: from pre-advice; else what an earlier lap knew, unless the piece was
-   held then; else unknown.
+3. Destination: from pre-advice; else what an earlier lap knew, unless the piece was held then; else
+   from a route label of the waybill's brand (:mod:`sorter.assignment.labels`), which a piece that
+   was held may show only once pre-advice releases it; else unknown. Service class: from
+   pre-advice, else what an earlier lap knew.
 4. Group: the zone of the longest known prefix, with the brand and class. A brand or class beyond
    the plan's is taken as unknown (0).
 5. Chutes: by the group's policy, else its overflow groups'. Else the piece stays on for a lap, and

@@ -9,6 +9,7 @@ import numpy as np
 from plc_adapters.contract import CHUTES_MAX, CODE_BYTES, Disposition, Records
 from sorter.assignment.compiled import compiled
 from sorter.assignment.holds import is_hold
+from sorter.ports import HELD_BACK
 
 CONFLICT = int(Disposition.CONFLICT)
 
@@ -55,9 +56,12 @@ def hold(decision: np.void, piece: np.void, chutes: Records) -> None:
         piece["brand"] = decision["brand"]
         piece["service_class"] = decision["service_class"]
         # A held piece forgets where it was bound: should its row of pre-advice go, no later lap
-        # may route it by what an earlier one knew.
-        is_held = is_hold(int(decision["disposition"]))
-        piece["destination"] = 0 if is_held else decision["destination"]
+        # may route it by what an earlier one knew, or by what is printed on it.
+        destination = int(decision["destination"])
+        if is_hold(int(decision["disposition"])):
+            piece["destination"] = HELD_BACK
+        elif destination != 0 or int(piece["destination"]) != HELD_BACK:
+            piece["destination"] = destination
         piece["waybill_length"] = decision["waybill_length"]
         read = decision["waybill"]
         known = piece["waybill"]

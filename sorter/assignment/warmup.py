@@ -5,8 +5,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plc_adapters.contract import CHUTE_NUMBER_MAX, DISPOSITIONS_MAX, EVENT, EventKind
-from sorter.assignment.arrays import SCALARS, PlanArrays, PreAdviceArrays, no_pre_advice
+from plc_adapters.contract import (
+    CHUTE_NUMBER_MAX,
+    CODE_BYTES,
+    DISPOSITIONS_MAX,
+    EVENT,
+    EventKind,
+)
+from sorter.assignment.arrays import (
+    ACCEPT_KINDS,
+    SCALARS,
+    PlanArrays,
+    PreAdviceArrays,
+    no_pre_advice,
+)
 from sorter.assignment.kernels import decide_batch
 from sorter.ports import CHUTE, DECISION, PIECE
 
@@ -17,10 +29,14 @@ def empty_plan() -> PlanArrays:
         scalars=np.zeros(SCALARS, np.int64),
         dfa_next=np.zeros((2, 256), np.uint16),
         dfa_accept=np.zeros(2, np.uint16),
-        accept_sets=np.zeros((1, 3, 3), np.int64),
+        accept_sets=np.zeros((1, 3, ACCEPT_KINDS), np.int64),
         place_keys=np.zeros(2, np.int64),
         place_zone=np.zeros(2, np.int32),
         zone_group=np.zeros((1, 1, 1), np.uint16),
+        label_length=np.zeros(2, np.uint16),
+        label_brand=np.zeros(2, np.uint16),
+        label_text=np.zeros((2, CODE_BYTES), np.uint8),
+        label_place=np.zeros(2, np.int64),
         group_first=np.zeros(2, np.int32),
         group_chutes=np.zeros(0, np.uint16),
         group_policy=np.zeros(1, np.uint16),

@@ -171,7 +171,7 @@ def proof_lines(path: Path, proof: Proof) -> list[str]:
     """Return a proof as lines a person reads."""
     lines = [
         f"plan {proof.name} of {proof.centre}: {proof.destinations} destinations, "
-        f"{proof.cases} cases, {proof.decisions} decisions asked; "
+        f"{proof.cases} cases, {proof.labels} labels, {proof.decisions} decisions asked; "
         f"{proof.deliberate} cases are without route on purpose"
     ]
     if proof.spare:

@@ -2,11 +2,12 @@
 
 Makes two files from one seed: the labels the emulator puts on its pieces, and the pre-advice that
 the brands sent ahead. Shares follow the express domain: most pieces are advised and clean, some
-carry a product code beside the waybill, few are bad in each way a sorter knows.
+carry a product code beside the waybill, some are bound for where their route label says, few are
+bad in each way a sorter knows.
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from plc_adapters.contract import CODE_BYTES
 from routing_tables.codes import compile_codes
+from routing_tables.labels import Labels
 from routing_tables.schema import Network
 from sorter.assignment.arrays import DFA_START
 
@@ -25,6 +27,8 @@ SHARE_NOT_A_WAYBILL = 0.003
 SHARE_NOT_ADVISED = 0.006
 SHARE_INTERCEPTED = 0.002
 """Pieces that their sender or the police called back while they travelled."""
+SHARE_LABELLED = 0.06
+"""Pieces advised without a destination, which their route label tells instead."""
 SHARE_OUTBOUND = 0.15
 """Pieces bound for places outside the city."""
 LANE_SLOPE = 0.7
@@ -57,13 +61,15 @@ def write_manifest(folder: Path, network: Network, seed: int, pieces: int = PIEC
     intercepted = (kind >= called_back) & (kind < called_back + SHARE_INTERCEPTED)
     unadvised = kind > 1 - SHARE_NOT_ADVISED
     product = rng.random(pieces) < SHARE_PRODUCT_CODE
+    labels = _labels(network, brand_of, rng.random(pieces) < SHARE_LABELLED, rng)
     with manifest.pre_advice.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["waybill", "brand", "service_class", "destination", "holds"])
         for i in np.flatnonzero(~unadvised).tolist():
             brand = network.brands[brand_of[i]].code
             hold = "INTERCEPTED" if intercepted[i] else ""
-            writer.writerow([waybills[i], brand, classes[i], destinations[i], hold])
+            destination = "" if labels[i] else destinations[i]
+            writer.writerow([waybills[i], brand, classes[i], destination, hold])
     sizes = _sizes(pieces, rng)
     with manifest.labels.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -72,10 +78,37 @@ def write_manifest(folder: Path, network: Network, seed: int, pieces: int = PIEC
             codes = [] if bare[i] else ["]C0" + waybills[i]]
             if conflict[i]:
                 codes.append("]C0" + waybills[i - 1])
+            if labels[i] and not bare[i]:
+                codes.append(labels[i])
             if product[i] or bare[i]:
                 codes.append(_ean13(rng))
             writer.writerow(["|".join(codes), *sizes[i]])
     return manifest
+
+
+def _labels(
+    network: Network,
+    brand_of: NDArray[np.int64],
+    labelled: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> list[str]:
+    """Return the route label of each piece that is to have one, of its brand's tables; else empty.
+
+    The places that labels name are as good as any: such a piece is bound for what its label says.
+    """
+    labels = np.full(len(brand_of), "", dtype=object)
+    for number, brand in enumerate(network.brands):
+        forms = Labels(brand)
+        texts = [
+            whole.decode()
+            for row in network.labels
+            if row.brand == brand.code
+            for _, whole in forms.examples(row.segments)
+        ]
+        mine = np.flatnonzero(labelled & (brand_of == number))
+        if texts:
+            labels[mine] = rng.choice(np.array(texts, dtype=object), len(mine))
+    return [str(label) for label in labels]
 
 
 def _waybills(network: Network, brand_of: NDArray[np.int64], rng: np.random.Generator) -> list[str]:
@@ -87,7 +120,7 @@ def _waybills(network: Network, brand_of: NDArray[np.int64], rng: np.random.Gene
     waybills = np.full(len(brand_of), "", dtype=object)
     for number, brand in enumerate(network.brands):
         mine = np.flatnonzero(brand_of == number)
-        following, accept, _ = compile_codes((brand,))
+        following, accept, _ = compile_codes((replace(brand, labels=()),))
         texts = np.zeros((len(mine), CODE_BYTES), np.uint8)
         states = np.full(len(mine), DFA_START, np.int64)
         walking = np.ones(len(mine), bool)

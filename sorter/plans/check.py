@@ -12,6 +12,7 @@ from routing_tables.schema import Network
 from sorter.errors import ConfigError
 from sorter.plans.compile import places_of
 from sorter.plans.crosscheck import crosscheck
+from sorter.plans.labels import unrouted_labels
 from sorter.plans.plan import load_plan
 
 STREET_FLOOR = 10**8
@@ -50,6 +51,11 @@ def check_plan(
         return PlanReport("", "", tuple(error.problems), ())
     findings = crosscheck(plan, network, chutes, centre or plan.centre)
     problems, warnings = findings.problems, findings.warnings
+    for label in unrouted_labels(network, findings.routes) if findings.routes else ():
+        if label.deliberate:
+            warnings.append(f"{label.row.where}: {label.told()}")
+        else:
+            problems.add(label.row.where, label.told())
     places: PlaceArrays | None = None
     if not problems.count:
         try:

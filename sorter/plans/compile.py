@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from plc_adapters.contract import DISPOSITIONS_MAX, Disposition, Records
 from routing_tables.codes import compile_codes
 from routing_tables.compile import PlaceArrays, compile_places
+from routing_tables.labels import key_arrays, label_keys
 from routing_tables.schema import Network
 from sorter.assignment.arrays import (
     POLICY_BALANCED,
@@ -24,6 +25,7 @@ from sorter.assignment.arrays import (
     SCALARS,
     PlanArrays,
 )
+from sorter.assignment.labels import build_labels
 from sorter.assignment.tables import build_places
 from sorter.errors import ConfigError
 from sorter.plans.crosscheck import DECIDED_BY_ROUTE, Findings, crosscheck
@@ -65,6 +67,8 @@ def compile_plan(
     numbers = group_numbers(plan)
     groups = list(plan.groups.values())
     dfa_next, dfa_accept, accept_sets = compile_codes(network.brands, codes=network.codes)
+    keys_of_labels = key_arrays(label_keys(network))
+    label_length, label_brand, label_text, label_place = build_labels(*keys_of_labels)
     sizes = [0, *(len(group.chutes) for group in groups)]
     dispositions = np.zeros(DISPOSITIONS_MAX, np.uint16)
     for disposition in Disposition:
@@ -78,6 +82,10 @@ def compile_plan(
         place_keys=keys,
         place_zone=zones,
         zone_group=places.zone_group,
+        label_length=label_length,
+        label_brand=label_brand,
+        label_text=label_text,
+        label_place=label_place,
         group_first=np.cumsum([0, *sizes], dtype=np.int32),
         group_chutes=np.array([chute for group in groups for chute in group.chutes], np.uint16),
         group_policy=np.array([0, *(POLICIES[group.policy] for group in groups)], np.uint16),

@@ -41,6 +41,8 @@ class Cases:
     """uint8[n, CODE_BYTES], NUL-padded."""
     pre_advice: PreAdviceArrays
     """A row for each case."""
+    labels: NDArray[np.uint8] | None = None
+    """uint8[n, CODE_BYTES], a route label read beside the waybill; None where it has none."""
 
     def __len__(self) -> int:
         return len(self.destination)
@@ -49,9 +51,16 @@ class Cases:
         """Return a case's waybill, as its bars say it."""
         return str(self.waybills[case].tobytes().rstrip(b"\0"), "ascii")
 
+    def label(self, case: int) -> str:
+        """Return a case's route label, empty where it has none."""
+        label = b"" if self.labels is None else self.labels[case].tobytes()
+        return str(label.rstrip(b"\0"), "ascii")
+
     def ask(self, which: NDArray[np.intp], chutes: Records, plan: PlanArrays, lap: int) -> Records:
         """Return DECISION[len(which)]: what the line decides for these cases, each alone on it."""
-        return ask(self.waybills[which][:, None, :], lap, chutes, plan, self.pre_advice)
+        read = [self.waybills] if self.labels is None else [self.waybills, self.labels]
+        codes = np.stack([column[which] for column in read], axis=1)
+        return ask(codes, lap, chutes, plan, self.pre_advice)
 
 
 def ask(

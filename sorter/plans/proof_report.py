@@ -43,6 +43,8 @@ class Proof:
     """Destinations times brands times service classes, unknown ones included."""
     decisions: int
     """Decisions asked, with the machine whole and with each chute out."""
+    labels: int
+    """Route labels asked: every row of the network's tables, in each form its brand shows."""
     deliberate: int
     """Cases whose route is to group ``none``."""
     spare: tuple[int, ...]

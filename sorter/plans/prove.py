@@ -1,9 +1,10 @@
 """Proves a plan by asking the compiled decision itself about everything that can come.
 
 Every destination of the network, the directions out of it and every prefix of a route, with every
-brand and service class and with unknown ones, is put to the decision as a scan: first with the
-machine whole, then with each single chute out. Nothing of the decision is told again here; only
-which route ought to hold comes from the plan's compiler (:mod:`sorter.plans.rules`).
+brand and service class and with unknown ones, is put to the decision as a scan, and so is every
+route label: first with the machine whole, then with each single chute out. Nothing of the decision
+is told again here; only which route ought to hold comes from the plan's compiler
+(:mod:`sorter.plans.rules`).
 
 With a chute out, only the cases are asked again whose group, or a group it overflows to, has that
 chute: a decision reads no other chute but to bound its deadline.
@@ -26,7 +27,7 @@ from plc_adapters.contract import (
     Records,
 )
 from routing_tables.codes import compile_codes
-from routing_tables.schema import NO_ROUTE, Network
+from routing_tables.schema import NO_ROUTE, LabelRow, Network
 from sorter.assignment.arrays import POLICY_ORDERED, PlanArrays, no_pre_advice
 from sorter.assignment.choice import OVERFLOW_HOPS_MAX, name_chutes
 from sorter.assignment.warmup import mapped, mapped_pre_advice
@@ -35,6 +36,7 @@ from sorter.plans.compile import compile_plan, group_numbers
 from sorter.plans.crosscheck import DECIDED_BY_ROUTE, crosscheck, unused_chutes
 from sorter.plans.plan import Plan
 from sorter.plans.proof_cases import Cases, ask, cases_of
+from sorter.plans.proof_labels import check_labels, label_cases
 from sorter.plans.proof_report import Case, Proof, Verdicts
 from sorter.plans.proof_rules import check_rules
 from sorter.plans.rules import Rules, destinations_of, rules_of
@@ -83,9 +85,11 @@ class _Bench:
         """Return a case as it is shown to a person."""
         brand, service_class = int(cases.brand[number]), int(cases.service_class[number])
         barcode, destination = cases.barcode(number), int(cases.destination[number])
+        label = cases.label(number)
+        told = "" if label else destination
         return Case(
-            barcode=barcode,
-            pre_advice=f"{barcode},{self.brands[brand]},{self.classes[service_class]},{destination}",
+            barcode=f"{barcode} {label}".rstrip(),
+            pre_advice=f"{barcode},{self.brands[brand]},{self.classes[service_class]},{told}",
             closed_chute=closed,
             path=(
                 f"destination {destination}",
@@ -128,6 +132,7 @@ def prove(
         asked += len(cases)
         if progress:
             progress(asked / every)
+    labels = sum(_check_labels(bench, rows, cases) for rows, cases in label_cases(network))
     barcodes = ["", *(texts[0].decode() for texts in bench.waybills)]
     check_rules(bench.rules, network, destinations, bench.verdicts, barcodes, bench.source)
     _check_exceptions(bench)
@@ -142,6 +147,7 @@ def prove(
         destinations=len(destinations),
         cases=asked,
         decisions=bench.decisions,
+        labels=labels,
         deliberate=deliberate,
         spare=plan.spare,
         failures=bench.verdicts.failures(),
@@ -206,6 +212,17 @@ def _check_cases(bench: _Bench, cases: Cases) -> int:
     for chute in np.flatnonzero(bench.chutes["exists"]).tolist():
         _check_outage(bench, cases, rule, whole, chute)
     return int(np.count_nonzero((rule > 0) & (expected == 0)))
+
+
+def _check_labels(bench: _Bench, rows: list[LabelRow], cases: Cases) -> int:
+    """Check some labels, whole and with each chute out; return how many."""
+    whole = cases.ask(np.arange(len(cases)), bench.chutes, bench.arrays, FIRST_LAP)
+    bench.decisions += len(cases)
+    check_labels(bench.network, bench.rules, rows, cases, whole, bench.verdicts, bench.case)
+    rule = bench.rules.holding(cases.destination)[np.arange(len(cases)), cases.brand, 0]
+    for chute in np.flatnonzero(bench.chutes["exists"]).tolist():
+        _check_outage(bench, cases, rule, whole, chute)
+    return len(cases)
 
 
 def _no_rule(bench: _Bench, cases: Cases, number: int, decision: Any) -> None:

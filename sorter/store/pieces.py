@@ -296,7 +296,7 @@ def _decision(row: Any) -> dict[str, Any]:
 
 def _routed(row: Any) -> dict[str, Any]:
     return {
-        "destination": _some(row["destination"]),
+        "destination": _some(max(row["destination"], 0)),
         "group": _some(row["chute_group"]),
         "brand": _some(row["brand"]),
         "service_class": _some(row["service_class"]),

@@ -42,6 +42,18 @@ CHECKED = {
     "[A-Z]{2}[0-9]{9}CN": "s10", "[A-Z]{2}[0-9]{9}[A-Z]{2}": "s10", "[0-9]{12,14}": "gs1",
     "[0-9]{8}": "gs1",
 }  # fmt: skip
+LABELS = [
+    (1, "segments", "[0-9]{1,3}(-[0-9A-B ]{1,3}){0,3}"), (2, "segments", "[0-9]-[0-9]"),
+    (2, "opaque", "[0-9A]-[0-9]{1,3}(-1)?"), (3, "opaque", "[A-Z]{2}[0-9]{2}"),
+    (1, "keyed", "MMM=[{]'k1':.*"), (3, "keyed", "MMM=.*"),
+]  # fmt: skip
+"""Of several brands, in all forms; some that look like waybills, too."""
+SEGMENTS = ["1", "1-2", "1-2-3", "1-2-3 A", "1-2-3 A-B", "12", "A-1", "1-2-1", "AB12", "9", "B"]
+LABEL_TEXTS = [
+    b"1", b"1-2", b"1-2-3", b"1-2-3 A", b"1-2-3 A-B", b"1-9-3", b"9-1", b"12-2", b"A-1", b"2-2-2",
+    b"MMM={'k1':'1','k2':'2','k3':'3','k4':'T4'", b"MMM={'k1':'1','k2':'2','k3':'3', 'k4':'",
+    b"MMM={'k1':'1'", b"MMM={'k1':'12','k9':'2',", b"MMM={'k1':'9','k2':'2", b"MMM=",
+]  # fmt: skip
 LONG_X = b"X" + b"7" * 36
 LONG_Y = b"Y" + b"7" * 39
 CHINESE = "连云港7".encode()
@@ -70,7 +82,10 @@ def prefixed(code: bytes, prefix: bytes) -> bytes:
 
 CODES = st.builds(
     prefixed,
-    st.sampled_from(WAYBILLS) | st.sampled_from(NO_WAYBILLS) | st.binary(max_size=CODE_BYTES),
+    st.sampled_from(WAYBILLS)
+    | st.sampled_from(NO_WAYBILLS)
+    | st.sampled_from(LABEL_TEXTS)
+    | st.binary(max_size=CODE_BYTES),
     st.sampled_from([b"", b"]C1", b"]d2", b"]Q\0", b"]1A", b"]zz", b"]E0"]),
 )
 STATUSES = st.sampled_from([0, ScanStatus.CODE_CUT, ScanStatus.MORE_CODES, ScanStatus.ABORTED_FULL])
@@ -151,6 +166,12 @@ def plans(draw: st.DrawFn, *, friendly: bool) -> naive.Plan:
         if friendly
         else st.dictionaries(st.sampled_from(PLACES), zone)
     )
+    labels = [label for label in LABELS if label[0] <= len(brands)]
+    rows = st.dictionaries(
+        st.tuples(st.integers(1, 3), st.sampled_from(SEGMENTS)),
+        st.sampled_from(DESTINATIONS[1:]),
+        max_size=12,
+    )
     return naive.Plan(
         version=draw(st.integers(1, 2**32 - 1)),
         lap_limit=draw(st.integers(1, 3)),
@@ -165,6 +186,8 @@ def plans(draw: st.DrawFn, *, friendly: bool) -> naive.Plan:
         unproved=draw(st.sets(st.sampled_from(patterns))) if patterns else set(),
         checks=CHECKED if draw(st.booleans()) else {},
         limits=draw(LIMITS),
+        labels=draw(st.lists(st.sampled_from(labels), unique=True)) if labels else [],
+        label_rows=draw(rows),
     )
 
 
@@ -205,6 +228,10 @@ def turns(draw: st.DrawFn, numbers: list[int], *, friendly: bool) -> Turn:
     now_ns = START_NS + draw(st.integers(0, 40)) * SECOND // 4
     good = st.lists(st.sampled_from(WAYBILLS[:3]), min_size=1, max_size=1)
     codes = st.lists(CODES, max_size=4)
+    labelled = st.tuples(
+        st.sampled_from(WAYBILLS[:5]),
+        *[st.sampled_from(LABEL_TEXTS).map(lambda text: text[:CODE_BYTES])] * 2,
+    ).map(list)
     scan = st.builds(
         naive.Scan,
         piece_id=st.integers(1, 6),
@@ -213,7 +240,7 @@ def turns(draw: st.DrawFn, numbers: list[int], *, friendly: bool) -> Turn:
         event_ns=st.integers(-1, 8 if friendly else 40).map(
             lambda quarters: now_ns - quarters * SECOND // 4
         ),
-        codes=good | codes if friendly else codes,
+        codes=good | labelled | codes if friendly else labelled | codes,
         status=STATUSES,
         weight_g=st.sampled_from(MEASURES),
         sizes_mm=st.tuples(*[st.sampled_from(MEASURES)] * 3),

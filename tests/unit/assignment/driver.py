@@ -49,6 +49,9 @@ class Compiled:
         self._decider.let_go(self.tracking.versions_in_flight())
         self._decider.activate(plan_arrays(plan))
 
+    def advise(self, pre_advice: dict[bytes, naive.Advice]) -> None:
+        self._decider.pre_advice = pre_advice_arrays(pre_advice)
+
     @property
     def held(self) -> tuple[int, ...]:
         return self._decider.held

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -295,7 +296,7 @@ def test_own_table_of_routes(
         "*,same_hour,320706,OUT-DELTA\n*,*,32,OUT-NATION\n"
     )
     change('routes = "network"', 'routes = "routes.csv"')
-    report = check_plan(plan_file, network, chutes)
+    report = check_plan(plan_file, replace(network, labels=()), chutes)
     assert report.problems == ()
     assert any("groups.NODE-320722: no route" in warning for warning in report.warnings)
     assert any("276 streets and villages have no route" in warning for warning in report.warnings)
@@ -308,6 +309,23 @@ def test_own_table_of_routes(
     routes.write_text("brand,service_class,prefix,group\n*,*,32,A\n*,*,32,B\n")
     told = check_plan(plan_file, network, chutes).problems
     assert any(f"{routes}:3: prefix: 32 for brand *" in line for line in told)
+
+
+def test_labels_that_lead_nowhere(
+    plan_file: Path, network: Network, chutes: Records, change: Change
+) -> None:
+    routes = plan_file.parent / "routes.csv"
+    rows = [",".join(row) for row in derive_routes(network, "LYG-HUB") if row.prefix != "31"]
+    rows += ["LANXI,same_day,31,OUT-DELTA", "YUNLU,*,31,none"]
+    routes.write_text("\n".join(["brand,service_class,prefix,group", *rows]))
+    change('routes = "network"', 'routes = "routes.csv"')
+    report = check_plan(plan_file, network, chutes)
+    where = {row.brand: row.where for row in network.labels if row.destination == "31"}
+    (problem,) = report.problems
+    assert problem.startswith(f"{where['QINGFAN']}: destination: 31 has no route for QINGFAN")
+    told = [line for line in report.warnings if "labels-synthetic.csv" in line]
+    assert len(told) == 1
+    assert told[0].startswith(f"{where['YUNLU']}: destination: 31 has no route for YUNLU")
 
 
 def test_demo_machine(demo: Path) -> None:

@@ -29,9 +29,18 @@ Prove = Callable[..., Proof]
 
 @pytest.fixture
 def proved(demo: Path, tmp_path: Path, network: Network, chutes: Records) -> Prove:
-    """Prove a copy of the demo's plan with texts replaced, and with routes of its own if given."""
+    """Prove a copy of the demo's plan with texts replaced, and with routes of its own if given.
 
-    def run(*changes: tuple[str, str], routes: Rows | None = None, reaction_ms: int = 20) -> Proof:
+    The network is without route labels unless another is given: they would tell each fault again.
+    """
+    bare = replace(network, labels=())
+
+    def run(
+        *changes: tuple[str, str],
+        routes: Rows | None = None,
+        reaction_ms: int = 20,
+        network: Network = bare,
+    ) -> Proof:
         text = (demo / "plan.toml").read_text(encoding="utf-8")
         if routes is not None:
             rows = ["brand,service_class,prefix,group", *(",".join(row) for row in routes)]
@@ -76,6 +85,46 @@ def test_demo_plan_holds(demo: Path, network: Network, chutes: Records) -> None:
     assert proof.deliberate == 2 * 4 * 5
     assert shares[-1] == 1
     assert {finding.kind for finding in proof.warnings} <= {"exception-chute-out"}
+    assert proof.labels == len(network.labels)
+
+
+def test_a_label_that_leads_nowhere_is_named_with_its_line(
+    proved: Prove, routes: Rows, network: Network
+) -> None:
+    proof = proved(routes=[row for row in routes if row[2] != "31"], network=network)
+    rows = [row for row in network.labels if row.destination == "31"]
+    assert {finding.kind for finding in proof.failures} == {"no-route", "label-no-route"}
+    told = [finding for finding in proof.failures if finding.kind == "label-no-route"]
+    assert [finding.text.split(": ")[0] for finding in told] == [row.where for row in rows]
+    assert all(f"no route for {row.brand}" in f.text for f, row in zip(told, rows, strict=True))
+    example = told[0].example
+    assert example is not None
+    waybill, label = example.barcode.split(" ", 1)
+    assert is_waybill(waybill, network, rows[0].brand)
+    assert label == rows[0].segments
+    assert example.pre_advice == f"{waybill},{rows[0].brand},,"
+
+
+def test_a_label_that_looks_like_a_waybill_is_named(proved: Prove, network: Network) -> None:
+    certain = [
+        replace(brand, waybills=(*brand.waybills, "9[0-9][A-Z]{2}-[0-9]{3}A1"))
+        if brand.code == "LANXI" else brand
+        for brand in network.brands
+    ]  # fmt: skip
+    proof = proved(network=replace(network, brands=tuple(certain), labels=network.labels))
+    faults = [f for f in proof.failures if f.kind == "label"]
+    assert faults
+    assert all("is not taken for one of YUNLU, but as conflict" in f.text for f in faults)
+
+
+def test_a_label_whose_chute_may_be_out(proved: Prove, network: Network) -> None:
+    proof = proved(network=network)
+    assert proof.holds
+    row = network.labels[0]
+    nowhere = replace(network, labels=(row._replace(destination="3207"),))
+    warned = [f for f in proved(network=nowhere).warnings if f.kind == "label-no-route"]
+    assert len(warned) == 1
+    assert warned[0].text.startswith(f"{row.where}: destination: 3207 has no route for LANXI")
 
 
 def test_a_place_without_a_route_is_named(proved: Prove, routes: Rows, network: Network) -> None:
@@ -215,7 +264,7 @@ def test_a_brand_with_few_waybills_is_asked_bit_by_bit(
     demo: Path, network: Network, chutes: Records
 ) -> None:
     few = replace(network.brands[0], waybills=("Z[0-9]{3}",))
-    small = replace(network, brands=(few,))
+    small = replace(network, brands=(few,), labels=())
     proof = prove(load_plan(demo / "plan.toml"), small, chutes, CENTRE)
     assert proof.holds
     assert proof.cases == proof.destinations * 2 * 5

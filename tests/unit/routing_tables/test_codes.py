@@ -16,6 +16,8 @@ from routing_tables.codes import (
     CERTAIN,
     CLASSES,
     DEAD,
+    KINDS,
+    LABELS,
     POSSIBLE,
     START,
     STATES_MAX,
@@ -32,13 +34,19 @@ from routing_tables.schema import (
     CodeClass,
     CodePattern,
     Format,
+    LabelForm,
+    LabelFormat,
     Network,
 )
 from sorter import ports
 from sorter.assignment.arrays import (
     ACCEPT_CERTAIN,
     ACCEPT_CLASSES,
+    ACCEPT_KEYED,
+    ACCEPT_KINDS,
+    ACCEPT_OPAQUE,
     ACCEPT_POSSIBLE,
+    ACCEPT_SEGMENTS,
     CHECK_GS1,
     CHECK_NONE,
     CHECK_S10,
@@ -74,6 +82,9 @@ def problem_of(*brands: Brand, others: tuple[CodePattern, ...] = ()) -> str:
 def test_limits_agree_with_the_service() -> None:
     assert (DEAD, START) == (DFA_DEAD, DFA_START)
     assert (CERTAIN, POSSIBLE, CLASSES) == (ACCEPT_CERTAIN, ACCEPT_POSSIBLE, ACCEPT_CLASSES)
+    forms = [LABELS + form for form in LabelForm]
+    assert forms == [ACCEPT_OPAQUE, ACCEPT_SEGMENTS, ACCEPT_KEYED]
+    assert KINDS == ACCEPT_KINDS
     assert [int(check) for check in Check] == [CHECK_NONE, CHECK_S10, CHECK_GS1]
     assert int(CodeClass.BAG) == CLASS_BAG
     assert WAYBILL_BYTES_MAX == CODE_BYTES
@@ -130,7 +141,7 @@ def test_what_a_code_may_be_stands_in_its_set() -> None:
     )
     arrays = compile_codes(brands, codes=others)
     rows = {
-        code: arrays.accept_sets[match(arrays, code)].tolist()
+        code: arrays.accept_sets[match(arrays, code), :, :LABELS].tolist()
         for code in (b"6901234567892", b"1234567890123", b"A123456789012", b"Z123456789012", b"A")
     }
     assert rows == {
@@ -140,6 +151,21 @@ def test_what_a_code_may_be_stands_in_its_set() -> None:
         b"Z123456789012": [[0, 0, 0], [0, 2, 0], [0, 0, 0]],
         b"A": [[0, 0, 0], [0, 0, 0], [0, 0, 0]],
     }
+    assert not arrays.accept_sets[..., LABELS:].any()
+
+
+def test_whose_label_a_code_may_be_stands_in_its_set() -> None:
+    label = {form: LabelFormat("[0-9]{3}(-[0-9]{2} [A-Z])?", form) for form in LabelForm}
+    brands = tuple(
+        Brand(code, "", "", synthetic=True, waybills=(waybill,), labels=(label[form],))
+        for code, waybill, form in zip("ABC", ("[0-9]{3}", "B", "C"), LabelForm, strict=True)
+    )
+    arrays = compile_codes(brands)
+    for code, possible in ((b"123", 1), (b"123-45 A", 0)):
+        row = arrays.accept_sets[match(arrays, code)]
+        assert row[Check.NONE].tolist() == [0, possible, CodeClass.LABEL, 1, 2, 4]
+        assert not row[1:].any()
+    assert match(arrays, b"123-45A") == 0
 
 
 def test_all_brands_of_a_network_fit_a_set() -> None:
@@ -214,8 +240,8 @@ def test_dead_stays_dead_and_bytes_beyond_ascii_match_nothing() -> None:
     ("A(?=B)", "no regular expression"),
     ("单号", "outside printable ASCII"),
     ("A\n", "outside printable ASCII"),
-    ("A B", "a set that no waybill character is in"),
-    ("A[]", "a set that no waybill character is in"),
+    ("A B", "a set that no character of a code is in"),
+    ("A[]", "a set that no character of a code is in"),
     ("A{41}", "repeats something 41 times"),
     ("A{9999999999999}", "repeats something"),
     ("(A{30}){30}", "when written out"),

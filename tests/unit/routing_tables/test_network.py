@@ -48,7 +48,7 @@ def test_brands_are_labelled_and_unlike_real_ones(
     real = tuple(Format(f.pattern, certain=True) for c in library.values() for f in c.formats)
     others = Brand("REAL", "real", "", synthetic=False, waybills=(), formats=real)
     sets = compile_codes((*network.brands, others)).accept_sets[1:, Check.NONE, POSSIBLE]
-    assert sorted(sets.tolist()) == [0b1, 0b10, 0b100, 0b1000]
+    assert sorted(sets[sets != 0].tolist()) == [0b1, 0b10, 0b100, 0b1000]
 
 
 @pytest.mark.parametrize("encode", [
