@@ -124,11 +124,14 @@ class Link(Section):
 class Machine(Section):
     """The metal of one sorter."""
 
+    kind: Literal["loop", "diverter"] = "loop"
+    """A loop brings a piece round again; a diverter line passes it once, to its end."""
     chutes: Path
     """CSV: chute,position_mm,capacity_pieces. Positions run from the scanner, downstream."""
     speed_mm_s: int = Field(ge=100, le=5000)
     reaction_ms: int = Field(default=20, ge=0, le=1000)
-    """What the PLC needs between holding an instruction and acting on it."""
+    """What the PLC needs between holding an instruction and acting on it; on a diverter line also
+    the way from the photo-eye, where it acts, to the wheels."""
 
 
 class Line(Section):

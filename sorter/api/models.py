@@ -199,6 +199,7 @@ class Picture(Answer):
 
     site: str
     line: LineSummary
+    machine: str = Field(description="Kind of the sorter: loop or diverter.", examples=["loop"])
     speed_mm_s: int
     problem: str = Field(description="Why it does not move: process or recorder; empty if well.")
     recorder: Recorder

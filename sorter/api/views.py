@@ -133,6 +133,7 @@ def picture(
     return models.Picture(
         site=site,
         line=summary(line),
+        machine=line.machine,
         speed_mm_s=line.speed_mm_s,
         problem=view.problem or view.journal.problem,
         recorder=recording,

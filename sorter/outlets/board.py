@@ -249,7 +249,11 @@ class BoardWriter:
             self._rows[number]["name"] = to_text(name, 32)
 
     def line(
-        self, number: int, ledger: Callable[[], Mapping[str, int]], speed_mm_s: int
+        self,
+        number: int,
+        ledger: Callable[[], Mapping[str, int]],
+        speed_mm_s: int,
+        machine: str = "loop",
     ) -> LineBoard:
         """Return one line's place.
 
@@ -257,8 +261,10 @@ class BoardWriter:
             number: Of the line, from 0.
             ledger: Returns the ledger's terms by name, in the order the board was given.
             speed_mm_s: Of the sorter, which makes positions of the chutes' travel times.
+            machine: Its kind, "loop" or "diverter".
         """
         row = self._rows[number]
+        row["machine"] = to_text(machine, 16)
         row["speed_mm_s"] = speed_mm_s
         return LineBoard(row, self._clock, ledger, self._terms)
 

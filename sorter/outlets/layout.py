@@ -114,6 +114,7 @@ LINE = np.dtype(
         ("generation", "i8"),
         ("published_ns", "i8"),
         ("name", "S32"),
+        ("machine", "S16"),
         ("speed_mm_s", "i8"),
         ("plan_name", "S64"),
         ("plan_version", "i8"),

@@ -61,6 +61,11 @@ class LineView:
         return int(self._row["published_ns"])
 
     @property
+    def machine(self) -> str:
+        """Kind of the sorter: "loop" or "diverter"."""
+        return from_text(self._row["machine"])
+
+    @property
     def speed_mm_s(self) -> int:
         """Speed of the sorter."""
         return int(self._row["speed_mm_s"])

@@ -63,6 +63,24 @@ def load_chutes(path: Path, speed_mm_s: int) -> Records:
     return chutes
 
 
+def check_laps(source: Path, laps: int, kind: str) -> None:
+    """Check that a plan lets nothing go round where nothing does.
+
+    Args:
+        source: The plan's file.
+        laps: Laps it lets a piece stay on.
+        kind: "loop" or "diverter", the sorter's.
+
+    Raises:
+        ConfigError: they contradict each other.
+    """
+    if kind == "diverter" and laps:
+        raise ConfigError(
+            f"{source}: laps: it is {laps}, but the sorter is a diverter line, on which nothing "
+            "comes round again; make it 0"
+        )
+
+
 def _number(where: str, name: str, text: str, most: int, problems: Problems) -> int:
     """Return a number from 1 to ``most``, or 0 and a problem."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(most)) else 0

@@ -3,7 +3,8 @@
     name = "hub-night"
     centre = "LYG-HUB"
     routes = "network"          # or the path of a CSV: brand,service_class,prefix,group
-    laps = 3                    # a piece may go round so often after its first pass
+    laps = 3                    # a piece may go round so often after its first pass; 0 for a
+                                # sorter that it passes once
     spare = [59]                # chutes that no group uses on purpose; may be left out
 
     [groups.NODE-320722]
@@ -128,7 +129,7 @@ class _PlanFile(_Section):
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     centre: GroupName
     routes: Annotated[str, Field(min_length=1, max_length=1024)]
-    laps: int = Field(strict=True, ge=1, le=LAPS_MAX)
+    laps: int = Field(strict=True, ge=0, le=LAPS_MAX)
     spare: list[Chute] = Field(default_factory=list, max_length=CHUTE_NUMBER_MAX)
     groups: dict[GroupName, Group] = Field(min_length=1, max_length=GROUPS_MAX)
     exceptions: Exceptions

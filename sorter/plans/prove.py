@@ -46,7 +46,7 @@ REACTION_MS = 20
 PRODUCT_CODE = b"6901234567892"
 """An EAN-13 of a product (GS1 prefix 690 to 699); no waybill."""
 FIRST_LAP = 0
-"""Not the last one of any plan: what finds no chute stays on, and shows."""
+"""What finds no chute stays on, or goes as an exception where there is no further lap; it shows."""
 AREA_DIGITS = 6
 """Places without a route are told by area."""
 
@@ -272,7 +272,10 @@ def _check_outage(
     after = cases.ask(which, bench.with_out(chute), bench.arrays, FIRST_LAP)
     bench.decisions += len(which)
     into = after["chutes"][:, 0]
-    for k in np.flatnonzero((into == 0) | (into == chute)).tolist():
+    sorted_still = (after["disposition"] == Disposition.ROUTED) | (
+        after["disposition"] == Disposition.OVERFLOW
+    )
+    for k in np.flatnonzero((into == 0) | (into == chute) | ~sorted_still).tolist():
         number = int(which[k])
         name = bench.group_names[int(whole[number]["group"])]
         bench.verdicts.fail(
@@ -300,7 +303,8 @@ def _check_exceptions(bench: _Bench) -> None:
             )  # fmt: skip
             continue
         for chute in np.flatnonzero(bench.in_reach[group]).tolist():
-            if _ask_exception(bench, disposition, bench.with_out(chute))[1] == 0:
+            # On the only lap that there is, a chute that is out is named as well.
+            if _ask_exception(bench, disposition, bench.with_out(chute))[1] in (0, chute):
                 bench.verdicts.warn(
                     "exception-chute-out", (name, chute),
                     f"{bench.plan.source}: groups.{name}: with chute {chute} out, its exceptions "

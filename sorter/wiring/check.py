@@ -8,7 +8,8 @@ from routing_tables.schema import Network, lianyungang
 from sorter.config import Line, SiteFile
 from sorter.errors import ConfigError
 from sorter.plans.check import check_plan
-from sorter.plans.machine import load_chutes
+from sorter.plans.machine import check_laps, load_chutes
+from sorter.plans.plan import load_plan
 from sorter.plans.pre_advice import load_pre_advice
 
 
@@ -60,6 +61,7 @@ def check_site(site: SiteFile) -> SiteReport:
 
 def _check_line(line: Line, centre: str, network: Network, warnings: list[str]) -> LineReport:
     chutes = load_chutes(line.machine.chutes, line.machine.speed_mm_s)
+    check_laps(line.plan, load_plan(line.plan).laps, line.machine.kind)
     report = check_plan(line.plan, network, chutes, centre)
     if report.problems:
         raise ConfigError(*report.problems)

@@ -128,7 +128,8 @@ def _make_line(
     active, plan, metadata = _plan(line, state)
     decider = Decider(plan, pre_advice)
     hold_versions(line.name, decider, tracking, state.versions(line.name))
-    outlet = board.line(number, lambda: ledger_of(tracking).as_dict(), line.machine.speed_mm_s)
+    metal = line.machine
+    outlet = board.line(number, lambda: ledger_of(tracking).as_dict(), metal.speed_mm_s, metal.kind)
     groups = chutes_of_groups(metadata["groups"], plan.group_first, plan.group_chutes)
     outlet.set_plan(metadata["name"], metadata["version"], metadata["brands"], groups)
     adapter = create(line.adapter, number, line.link, clock.now_ns)

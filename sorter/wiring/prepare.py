@@ -15,7 +15,7 @@ from sorter.assignment.arrays import PlanArrays
 from sorter.config import Line, SiteFile
 from sorter.plans.compile import compile_plan
 from sorter.plans.image import FORMAT, write_image
-from sorter.plans.machine import load_chutes
+from sorter.plans.machine import check_laps, load_chutes
 from sorter.plans.plan import load_plan
 from sorter.plans.pre_advice import load_pre_advice
 from sorter.plans.versions import Origin, PlanVersion, list_versions, make_version
@@ -92,6 +92,7 @@ def make_plan_version(
     tables = network or load_network(folder)
     chutes = load_chutes(line.machine.chutes, line.machine.speed_mm_s)
     plan = load_plan(plan_file)
+    check_laps(plan_file, plan.laps, line.machine.kind)
 
     def build(number: int) -> tuple[PlanArrays, dict[str, Any]]:
         return compile_plan(
@@ -142,7 +143,8 @@ def _sources(folder: Path, line: Line, plan_file: Path) -> dict[str, Path]:
 
 def _inputs(site: SiteFile, line: Line, plan_file: Path | None = None) -> str:
     files = _sources(site.network.path or lianyungang(), line, plan_file or line.plan)
-    machine = f"{site.network.centre} {line.machine.speed_mm_s} {line.machine.reaction_ms}"
+    metal = line.machine
+    machine = f"{site.network.centre} {metal.kind} {metal.speed_mm_s} {metal.reaction_ms}"
     return _hash_of(files.values(), machine)
 
 

@@ -1,6 +1,8 @@
 // Draws the sorter: belt, stations, chutes and the pieces on their way.
 
-import { at, CHUTE_ZONE, ROUND, Times, TRACK } from "./loop.js";
+import { CONVEYOR } from "./conveyor.js";
+import { LOOP } from "./loop.js";
+import { Times } from "./times.js";
 import { word } from "./words.js";
 
 const NS = "http://www.w3.org/2000/svg";
@@ -21,31 +23,39 @@ export function make(name, attributes = {}, ...children) {
   return node;
 }
 
-function place(node, distance, lift = 0) {
-  const { x, y, turn } = at(distance);
-  node.setAttribute("transform", `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${turn.toFixed(1)}) translate(0 ${-lift})`);
-}
-
 export const stateOf = (chute) =>
   chute.locked ? "locked" : chute.state === "emptied" ? "open" : chute.state;
 
 export class Drawing {
   constructor() {
-    this.times = new Times();
     this.speed = 1;
     this.chutes = new Map();
     this.stations = new Map();
     this.pieces = new Map();
     this.running = false;
-    this.belt = make("path", { d: TRACK, class: "cells" });
-    $("belt").append(make("path", { d: TRACK, class: "bed" }), this.belt);
+    this.bed = make("path", { class: "bed" });
+    this.belt = make("path", { class: "cells" });
     this.scanner = make("g", { class: "scanner" },
       make("rect", { x: -5, y: -24, width: 10, height: 48, rx: 3 }),
       make("text", { x: 0, y: -32 }));
-    place(this.scanner, 0);
     this.back = make("text", { x: 250, y: 300, class: "note" });
-    $("belt").append(this.scanner, this.back);
+    $("belt").append(this.bed, this.belt, this.scanner, this.back);
+    this.become(LOOP);
     requestAnimationFrame((now) => this.frame(now));
+  }
+
+  // Draw the belt of another kind of sorter, and begin to learn its times.
+  become(geometry) {
+    this.geometry = geometry;
+    this.times = new Times(geometry);
+    for (const path of [this.bed, this.belt]) path.setAttribute("d", geometry.track);
+    this.place(this.scanner, geometry.scanner);
+    this.back.textContent = geometry.note && word(geometry.note);
+  }
+
+  place(node, distance, lift = 0) {
+    const { x, y, turn } = this.geometry.at(distance);
+    node.setAttribute("transform", `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${turn.toFixed(1)}) translate(0 ${-lift})`);
   }
 
   clear() {
@@ -53,16 +63,18 @@ export class Drawing {
       map.clear();
       $(group).replaceChildren();
     }
-    this.times = new Times();
+    this.times = new Times(this.geometry);
   }
 
   // Take over a new picture; it is drawn from the next frame on.
   take(picture, now) {
     this.speed = picture.speed_mm_s;
+    const geometry = picture.machine === "diverter" ? CONVEYOR : LOOP;
+    if (geometry !== this.geometry) this.become(geometry);
     this.times.learn(picture);
     this.running = picture.problem === "" && picture.line.link.connected &&
       picture.line.link.machine_state === "execute";
-    this.cellMs = (CELL / (CHUTE_ZONE / this.times.last));
+    this.cellMs = (CELL / (this.geometry.chuteZone / this.times.last));
     this.drawChutes(picture.chutes);
     this.drawStations();
     this.takePieces(picture.pieces, now);
@@ -71,7 +83,7 @@ export class Drawing {
 
   relabel() {
     this.scanner.lastChild.textContent = word("scanner");
-    this.back.textContent = word("return_zone");
+    this.back.textContent = this.geometry.note && word(this.geometry.note);
     for (const [station, node] of this.stations)
       node.lastChild.textContent = `${word("induction")} ${station}`;
   }
@@ -98,7 +110,7 @@ export class Drawing {
 
   drawChute(node, chute, distance, width, labelled) {
     const [box, level, label, title] = node.children;
-    place(node, distance);
+    this.place(node, distance);
     node.dataset.travel = this.travel(chute);
     const state = stateOf(chute);
     node.setAttribute("class", `chute ${state}`);
@@ -113,7 +125,7 @@ export class Drawing {
     node.classList.toggle("narrow", width < NARROW);
     set(level, -width / 2 + inset, -CHUTE_NEAR - CHUTE_LENGTH + 2, width - 2 * inset, height);
     label.textContent = labelled ? chute.chute : "";
-    const upright = -at(distance).turn;
+    const upright = -this.geometry.at(distance).turn;
     label.setAttribute("transform", `translate(0 ${-CHUTE_NEAR - CHUTE_LENGTH - 10}) rotate(${upright})`);
     title.textContent =
       `${word("chute")} ${chute.chute}  ${chute.group}\n${word(state)}  ${chute.fill} / ${chute.capacity}` +
@@ -134,8 +146,8 @@ export class Drawing {
         this.stations.set(station, node);
       }
       const distance = this.times.beforeScan(before);
-      place(node, distance);
-      node.lastChild.setAttribute("transform", `translate(0 -42) rotate(${-at(distance).turn})`);
+      this.place(node, distance);
+      node.lastChild.setAttribute("transform", `translate(0 -42) rotate(${-this.geometry.at(distance).turn})`);
     }
   }
 
@@ -195,7 +207,7 @@ export class Drawing {
         shown = fallen < 1;
       }
     }
-    place(mark.node, Math.min(distance, ROUND - 2), lift);
+    this.place(mark.node, Math.min(distance, this.geometry.end), lift);
     mark.node.classList.toggle("gone", !shown);
   }
 }

@@ -174,7 +174,7 @@ def plans(draw: st.DrawFn, *, friendly: bool) -> naive.Plan:
     )
     return naive.Plan(
         version=draw(st.integers(1, 2**32 - 1)),
-        lap_limit=draw(st.integers(1, 3)),
+        lap_limit=draw(st.integers(0, 3)),
         margin_ns=draw(st.sampled_from([0, SECOND // 5, 2 * SECOND])),
         brands=brands,
         places=draw(places),

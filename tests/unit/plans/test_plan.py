@@ -233,7 +233,7 @@ def test_unknown_centre(change: Change, problems_of: Callable[[], list[str]]) ->
 
 @pytest.mark.parametrize(("found", "put", "problem"), [
     ("laps = 3", "laps = 3\nlap = 3", "lap: unknown key"),
-    ("laps = 3", "laps = 0", "laps: "),
+    ("laps = 3", "laps = -1", "laps: "),
     ("laps = 3", "laps = 256", "laps: "),
     ("laps = 3", 'laps = "3"', "laps: "),
     ("laps = 3", "laps = true", "laps: "),

@@ -127,6 +127,21 @@ def test_a_label_whose_chute_may_be_out(proved: Prove, network: Network) -> None
     assert warned[0].text.startswith(f"{row.where}: destination: 3207 has no route for LANXI")
 
 
+def test_a_plan_without_further_laps_is_proved_like_any(proved: Prove) -> None:
+    assert proved(("laps = 3", "laps = 0")).holds
+    proof = proved(("laps = 3", "laps = 0"), ('overflow = "OVERFLOW"\n\n# 东海县', "\n# 东海县"))
+    assert proof.holds
+    proof = proved(
+        ("laps = 3", "laps = 0"),
+        ('chutes = [1, 2, 3, 4, 5, 6]\noverflow = "OVERFLOW"', "chutes = [1]"),
+        ('name = "hub-demo"', 'name = "hub-demo"\nspare = [2, 3, 4, 5, 6]'),
+    )
+    finding = only(proof, "chute-out")
+    assert "groups.NODE-320707: with chute 1 out" in finding.text
+    assert finding.example is not None
+    assert "disposition lap_limit" in finding.example.path
+
+
 def test_a_place_without_a_route_is_named(proved: Prove, routes: Rows, network: Network) -> None:
     proof = proved(routes=[row for row in routes if row[2] != "31"])
     finding = only(proof, "no-route")

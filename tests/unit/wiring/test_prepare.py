@@ -8,6 +8,7 @@ from sorter.config import SiteFile, load_site
 from sorter.errors import ConfigError
 from sorter.plans.versions import list_versions
 from sorter.wiring.active import Active, read_active, write_active
+from sorter.wiring.check import check_site
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.prepare import is_current, make_plan_version, newest_of, prepare
 from tests.integration.service.conftest import CHUTES, PLAN, ROUTES, SITE
@@ -15,6 +16,10 @@ from tests.integration.service.conftest import CHUTES, PLAN, ROUTES, SITE
 
 @pytest.fixture
 def site(tmp_path: Path) -> SiteFile:
+    return write_site(tmp_path)
+
+
+def write_site(tmp_path: Path) -> SiteFile:
     files = {
         "plan.toml": PLAN.replace('"network"', '"routes.csv"'),
         "other.toml": PLAN.replace('"network"', '"routes.csv"').replace("small", "other"),
@@ -85,3 +90,19 @@ def test_a_damaged_file_of_what_is_active_is_named(site: SiteFile) -> None:
     path.write_text("{")
     with pytest.raises(ConfigError, match=r"loop.active.json: damaged"):
         prepare(site)
+
+
+def test_a_diverter_line_takes_no_plan_that_lets_pieces_go_round(tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    assert write_site(tmp_path).lines[0].machine.kind == "loop"
+    text = site.read_text().replace("machine = {", 'machine = { kind = "diverter",')
+    site.write_text(text)
+    words = r"plan.toml: laps: it is 2, but the sorter is a diverter line"
+    with pytest.raises(ConfigError, match=words):
+        prepare(load_site(site))
+    with pytest.raises(ConfigError, match=words):
+        check_site(load_site(site))
+    plan = tmp_path / "plan.toml"
+    plan.write_text(plan.read_text().replace("laps = 2", "laps = 0"))
+    prepare(load_site(site))
+    assert active_of(load_site(site)).version == 1
