@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime
 from bench.naive_codes import bare, brands_of, label_place, others_of
 from bench.naive_world import (
     Advice,
+    Answer,
     Chute,
     Decision,
     Group,
@@ -28,6 +29,7 @@ __all__ = [
     "HOLDS",
     "PREFIX_DIGITS",
     "Advice",
+    "Answer",
     "Chute",
     "Decision",
     "Group",
@@ -55,6 +57,10 @@ HOLDS = (
     Disposition.OVERSIZE,
 )
 """In the order in which they count."""
+WAITING = (Disposition.AWAITING_HOST, Disposition.HOST_LATE)
+"""Decided without the upstream host's answer, so that it still is of use."""
+ON_ITS_WAY_NS = 200_000_000
+"""Time that the instruction for a host's answer is given on its way to the PLC."""
 HAS_ROOM = (ChuteState.OPEN, ChuteState.EMPTIED)
 
 
@@ -97,6 +103,7 @@ class Line:
                 for new, known in zip(scan.sizes_mm, piece.sizes_mm, strict=True)
             )
             piece.sizes_mm = (length, width, height)
+            piece.scanned_ns = scan.event_ns
 
     def _scan(self, scan: Scan, now_ns: int) -> Decision | None:
         """Decide a scan; None where it is of a lap gone by, or changes no answer."""
@@ -106,14 +113,81 @@ class Line:
             return None
         finding, waybill, facts = self._identity(scan, piece)
         if finding == Disposition.ROUTED:
-            finding = self._hold(waybill, piece) or finding
+            finding = self._hold(waybill, piece, _said_of(piece).holds) or finding
         again = piece.disposition != Disposition.NONE
         if again and not _changes(finding, piece.disposition):
             return None
         self._give_back(piece)
         gone_ns = now_ns + self.plan.margin_ns - scan.event_ns
+        advice = self._advice(waybill)
+        if finding == Disposition.ROUTED and (advice is None or advice.destination == 0):
+            finding, facts = self._by_host(piece, scan.lap, facts)
         disposition, group = self._route(finding, facts)
         disposition, group, chutes = self._chutes(disposition, group, scan.lap, gone_ns)
+        return self._conclude(
+            piece, scan.piece_id, scan.event_ns, disposition, group, chutes, waybill, facts,
+            again=again,
+        )  # fmt: skip
+
+    def _by_host(self, piece: Piece, lap: int, facts: Advice) -> tuple[Disposition, Advice]:
+        """Return what the host said of a piece that pre-advice sends nowhere, or that it waits."""
+        if _said_of(piece).destination and piece.facts.destination:
+            return Disposition.ROUTED, piece.facts
+        if facts.destination:
+            return Disposition.ROUTED, facts
+        if piece.host or not self.plan.host_laps:
+            return Disposition.UNKNOWN_DESTINATION, facts
+        waited = 0 if piece.first_asked is None else lap - piece.first_asked
+        waits = waited < self.plan.host_laps and lap < self.plan.lap_limit
+        return (Disposition.AWAITING_HOST if waits else Disposition.HOST_LATE), facts
+
+    def answers(self, answers: list[Answer], now_ns: int) -> list[Decision]:
+        """Decide pieces anew by what the upstream host says of them."""
+        self._today = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).date()
+        decided = (self._answer(answer, now_ns) for answer in answers)
+        return [decision for decision in decided if decision is not None]
+
+    def _answer(self, answer: Answer, now_ns: int) -> Decision | None:
+        """Decide a piece by the host's word; None where it is of no use."""
+        piece = self.pieces.get(answer.piece_id)
+        if piece is None or not piece.waybill:
+            return None
+        if piece.disposition in (*HOLDS, Disposition.CONFLICT):
+            return None
+        said = answer.facts or Advice()
+        if piece.disposition not in WAITING and not said.holds:
+            return None
+        self.plan = piece.plan
+        holds = said.holds | _said_of(piece).holds
+        facts = Advice(
+            said.brand or piece.facts.brand,
+            said.service_class or piece.facts.service_class,
+            said.destination,
+        )
+        finding = self._hold(piece.waybill, piece, holds)
+        if finding is None:
+            finding = Disposition.ROUTED if answer.facts else Disposition.UNKNOWN_DESTINATION
+        disposition, group = self._route(finding, facts)
+        kept_in, is_last = piece.kept_in, piece.lap >= self.plan.lap_limit
+        self._give_back(piece)
+        gone_ns = now_ns + self.plan.margin_ns + ON_ITS_WAY_NS - piece.scanned_ns
+        disposition, group, chutes = self._chutes(disposition, group, piece.lap, gone_ns)
+        if disposition == Disposition.OVERFLOW and not is_last and self._with_room(group, 0):
+            disposition, chutes = Disposition.RECIRCULATED, []
+        if not chutes and is_last and disposition not in HOLDS:
+            self._keep(piece, kept_in)
+            return None
+        piece.host = Answer(answer.piece_id, replace(said, holds=holds) if answer.facts else None)
+        return self._conclude(
+            piece, answer.piece_id, piece.scanned_ns, disposition, group, chutes, piece.waybill,
+            facts, again=True,
+        )  # fmt: skip
+
+    def _conclude(
+        self, piece: Piece, piece_id: int, event_ns: int, disposition: Disposition, group: int,
+        chutes: list[int], waybill: bytes, facts: Advice, *, again: bool,
+    ) -> Decision:  # fmt: skip
+        """Remember a decision and return it."""
         piece.revision = piece.revision + 1 if again else 0
         piece.disposition = disposition
         piece.conflict = piece.conflict or disposition == Disposition.CONFLICT
@@ -124,26 +198,33 @@ class Line:
             # Nothing but a new destination makes a piece forget that it was held.
             released = facts.destination != 0 and disposition not in HOLDS
             piece.was_held = disposition in HOLDS or (piece.was_held and not released)
+        if disposition == Disposition.AWAITING_HOST and piece.first_asked is None:
+            piece.first_asked = piece.lap
         if chutes:
-            piece.kept_in = chutes[0]
             piece.first_chute = piece.first_chute or chutes[0]
-            self.chutes[chutes[0]].reserved += 1
+            self._keep(piece, chutes[0])
         travel_ns = (
             self.chutes[chutes[0]].travel_ns
             if chutes
             else max((chute.travel_ns for chute in self.chutes.values()), default=0)
         )
         return Decision(
-            piece_id=scan.piece_id,
-            lap=scan.lap,
+            piece_id=piece_id,
+            lap=piece.lap,
             revision=piece.revision,
             disposition=disposition,
             group=group,
             chutes=chutes,
-            deadline_ns=scan.event_ns + travel_ns - self.plan.margin_ns,
+            deadline_ns=event_ns + travel_ns - self.plan.margin_ns,
             waybill=waybill,
             facts=facts,
         )
+
+    def _keep(self, piece: Piece, chute: int) -> None:
+        """Keep room for a piece in a chute; 0 keeps none."""
+        piece.kept_in = chute
+        if chute:
+            self.chutes[chute].reserved += 1
 
     def _give_back(self, piece: Piece) -> None:
         """Give back the room kept for a piece."""
@@ -192,11 +273,13 @@ class Line:
         is_expired = advice is not None and advice.expires and self._today > advice.expires
         return None if is_expired else advice
 
-    def _hold(self, waybill: bytes, piece: Piece) -> Disposition | None:
-        """Return the first reason to hold a piece, or None."""
+    def _hold(
+        self, waybill: bytes, piece: Piece, said: frozenset[Disposition]
+    ) -> Disposition | None:
+        """Return the first reason to hold a piece, or None; ``said`` are those of the host."""
         limits = self.plan.limits
         advice = self._advice(waybill)
-        reasons = set(advice.holds) if advice else set()
+        reasons = set(said) | set(advice.holds if advice else ())
         if self._exceeds(piece.weight_g, limits.weight_g):
             reasons.add(Disposition.OVERWEIGHT)
         if any(map(self._exceeds, piece.sizes_mm, limits.sizes_mm)):
@@ -315,6 +398,11 @@ class Line:
             if chute is not None and not chute.locked and chute.travel_ns > gone_ns:
                 reachable.append(each)
         return reachable[:CHUTES_MAX]
+
+
+def _said_of(piece: Piece) -> Advice:
+    """Return what the host said of a piece, nothing where it said or knew nothing."""
+    return (piece.host and piece.host.facts) or Advice()
 
 
 def _changes(finding: Disposition, decided: Disposition) -> bool:

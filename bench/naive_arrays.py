@@ -42,7 +42,7 @@ from sorter.assignment.arrays import (
 from sorter.assignment.labels import build_labels
 from sorter.assignment.tables import build_places, build_pre_advice
 from sorter.assignment.warmup import mapped, mapped_pre_advice
-from sorter.ports import CHUTE
+from sorter.ports import CHUTE, HOST_ANSWER, HostAnswer
 
 POLICIES = {
     "ordered": POLICY_ORDERED,
@@ -94,7 +94,7 @@ def plan_arrays(plan: naive.Plan) -> PlanArrays:
         dispositions[disposition] = group
     limits = plan.limits
     scalars = [plan.version, plan.lap_limit, plan.margin_ns, 0, limits.weight_g, *limits.sizes_mm,
-               int(limits.unknown_is_held)]  # fmt: skip
+               int(limits.unknown_is_held), 0, 0, plan.host_laps]  # fmt: skip
     arrays = PlanArrays(
         scalars=np.array(scalars + [0] * (SCALARS - len(scalars)), np.int64),
         dfa_next=dfa_next,
@@ -182,6 +182,21 @@ def scan_events(scans: Sequence[naive.Scan], line: int, boot_id: int, sequence: 
         for row, code in enumerate(scan.codes):
             event["codes"][row, : len(code)] = np.frombuffer(code, np.uint8)
     return events
+
+
+def answer_records(answers: Sequence[naive.Answer], boot_id: int) -> Records:
+    """Return HOST_ANSWERs of what the host says of pieces."""
+    records = np.zeros(len(answers), HOST_ANSWER)
+    records["boot_id"] = boot_id
+    for record, answer in zip(records, answers, strict=True):
+        facts = answer.facts
+        record["piece_id"] = answer.piece_id
+        record["answer"] = HostAnswer.KNOWN if facts else HostAnswer.UNKNOWN
+        if facts:
+            record["brand"], record["service_class"] = facts.brand, facts.service_class
+            record["destination"] = facts.destination
+            record["holds"] = sum(1 << naive.HOLDS.index(hold) for hold in facts.holds)
+    return records
 
 
 def decision_of(record: np.void) -> naive.Decision:

@@ -52,6 +52,8 @@ class Plan:
     """Brand, form (opaque, segments or keyed) and pattern of route labels."""
     label_rows: dict[tuple[int, str], int] = field(default_factory=dict)
     """Brand and segments, joined by ``-``, to the division code they stand for."""
+    host_laps: int = 0
+    """Laps that a piece waits for the upstream host; 0 where it is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,15 @@ class Chute:
     locked: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the upstream host says of a piece; nothing known is an answer too."""
+
+    piece_id: int
+    facts: Advice | None
+    """Brand and class 0 leave what was known; None where it does not know the waybill."""
+
+
 @dataclass(slots=True)
 class Piece:
     """What is remembered of a piece between its scans."""
@@ -96,6 +107,11 @@ class Piece:
     first_chute: int = 0
     weight_g: int = 0
     sizes_mm: tuple[int, int, int] = (0, 0, 0)
+    scanned_ns: int = 0
+    first_asked: int | None = None
+    """Lap on which it first waited for the upstream host."""
+    host: Answer | None = None
+    """What the host said."""
 
 
 @dataclass(frozen=True, slots=True)

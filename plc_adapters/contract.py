@@ -119,6 +119,8 @@ class Disposition(IntEnum):
     ROUTED = 1
     OVERFLOW = 2
     RECIRCULATED = 3
+    AWAITING_HOST = 4
+    """Stays on for a lap until the upstream host has told where it goes."""
     NO_READ = 10
     CONFLICT = 11
     """Two different waybills were read."""
@@ -128,6 +130,7 @@ class Disposition(IntEnum):
     NO_ROUTE = 14
     LAP_LIMIT = 15
     HOST_LATE = 16
+    """The upstream host has not told where it goes in the laps that the plan waits."""
     AMBIGUOUS = 17
     """A code may be a waybill, but of several brands, or it may as well be a product code."""
     BAG = 18
@@ -139,6 +142,8 @@ class Disposition(IntEnum):
     DAMAGED = 24
     OVERWEIGHT = 25
     OVERSIZE = 26
+    DEFAULTED = 28
+    """The PLC sent it to its default chute: it held no instruction, or this service was silent."""
 
 
 DISPOSITIONS_MAX = 32

@@ -5,7 +5,7 @@ here: what was decided (DECISION), the piece as one record from induction to its
 the state of a chute (CHUTE).
 """
 
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -40,6 +40,17 @@ class HoldKind(IntFlag):
     DAMAGED = 16
 
 
+class HostAnswer(IntEnum):
+    """What the upstream host said of a piece."""
+
+    NONE = 0
+    """Nothing so far."""
+    KNOWN = 1
+    """Where it goes, or why it must not leave."""
+    UNKNOWN = 2
+    """That it does not know the piece's waybill."""
+
+
 DECISION = np.dtype(
     [
         ("line", "u2"),
@@ -55,6 +66,8 @@ DECISION = np.dtype(
         ("brand", "u2"),
         ("service_class", "u2"),
         ("waybill_length", "u2"),
+        ("host_answer", "u4"),
+        ("host_holds", "u4"),
         ("destination", "i8"),
         ("decided_ns", "i8"),
         ("deadline_ns", "i8"),
@@ -62,11 +75,13 @@ DECISION = np.dtype(
     ],
     align=True,
 )
-"""Why a piece was sent where: one for each SCANNED event that still could be answered.
+"""Why a piece was sent where: one for each SCANNED event that still could be answered, and one for
+each answer of the upstream host that changed something.
 
-``event_sequence`` is the scan it answers; ``destination`` a division code as a number, 0 unknown;
-``group`` the plan's chute group, 0 none; ``deadline_ns`` the pass of the first chute named, less
-the PLC's own reaction time.
+``event_sequence`` is the scan it answers, of a host's answer the piece's last one before it;
+``host_answer`` and ``host_holds`` (bits of HoldKind) are what that answer said, 0 of a scan;
+``destination`` a division code as a number, 0 unknown; ``group`` the plan's chute group, 0 none;
+``deadline_ns`` the pass of the first chute named, less the PLC's own reaction time.
 """
 
 PIECE = np.dtype(
@@ -94,6 +109,10 @@ PIECE = np.dtype(
         ("reserved_chute", "u2"),
         ("chutes", "u2", (CHUTES_MAX,)),
         ("plan_version", "u4"),
+        ("scan_sequence", "u4"),
+        ("asked_lap", "u4"),
+        ("host_answer", "u4"),
+        ("host_holds", "u4"),
         ("weight_g", "i4"),
         ("length_mm", "i2"),
         ("width_mm", "i2"),
@@ -114,7 +133,25 @@ the first decision for a piece first heard of later),
 ``destination`` a division code, 0 unknown, or HELD_BACK,
 ``slack_ms`` the smallest slack of its instructions (2**31-1 before the first), ``conflict`` 1 once
 two different waybills were read on it, on one lap or on several: it then stays a conflict.
+``scan_sequence`` is its newest scan. ``asked_lap`` is 1 more than the lap on which the upstream
+host was first asked, 0 where it was not; ``host_answer`` and ``host_holds`` are what it said.
 """
+
+HOST_ANSWER = np.dtype(
+    [
+        ("boot_id", "u4"),
+        ("piece_id", "u4"),
+        ("answer", "u2"),
+        ("brand", "u2"),
+        ("service_class", "u2"),
+        ("holds", "u2"),
+        ("destination", "i8"),
+    ],
+    align=True,
+)
+"""What the upstream host said of a piece. ``answer`` is a HostAnswer; brand and service class 0
+leave what was known; ``holds`` are bits of HoldKind; ``destination`` is a division code, 0 only
+where there are holds or the host does not know."""
 
 CHUTE = np.dtype(
     [

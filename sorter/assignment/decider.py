@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plc_adapters.contract import EventKind, Records
+from sorter.assignment.answers import answer_batch
 from sorter.assignment.arrays import SCALAR_VERSION, PlanArrays, PreAdviceArrays
 from sorter.assignment.kernels import decide_batch
 from sorter.ports import BATCH_MAX, DECISION
@@ -107,6 +108,38 @@ class Decider:
         else:
             made = self._decide_mixed(events, rows, state, now_ns)
         return self._decisions[:made]
+
+    def decide_answers(
+        self, answers: Records, rows: NDArray[np.int32], state: State, now_ns: int, after: int
+    ) -> tuple[Records, NDArray[np.uint8]]:
+        """Decide pieces anew by what the upstream host said.
+
+        Args:
+            answers: HOST_ANSWER, at most BATCH_MAX.
+            rows: int32, each answer's row in ``state.pieces``, −1 where it has none.
+            state: The line's pieces and chutes.
+            now_ns: The instant of deciding.
+            after: DECISIONs made in this turn so far, at most BATCH_MAX.
+
+        Returns:
+            Those DECISIONs and the ones made here after them, as :meth:`decide` returns them; and
+            uint8[n], what became of each answer (:mod:`sorter.assignment.answers`).
+        """
+        became = np.zeros(len(answers), np.uint8)
+        made = after
+        # Pieces of several versions are decided one by one: it is rare, and few answers come.
+        step = max(len(answers), 1) if len(self._held) == 1 else 1
+        for first in range(0, len(answers), step):
+            some = slice(first, first + step)
+            plan = self._plan
+            if step == 1 and rows[first] >= 0:
+                version = int(state.pieces["plan_version"][rows[first]])
+                plan = self._held.get(version, plan)
+            made += answer_batch(
+                answers[some], len(answers[some]), state.pieces, rows[some], state.chutes, plan,
+                self.pre_advice, now_ns, self._decisions[made:], became[some],
+            )  # fmt: skip
+        return self._decisions[:made], became
 
     def _decide_mixed(
         self, events: Records, rows: NDArray[np.int32], state: State, now_ns: int

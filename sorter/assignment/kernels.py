@@ -16,8 +16,10 @@ below, the first that matches ends it:
    found on a further scan of a lap replaces what was decided before.
 3. Destination: from pre-advice; else what an earlier lap knew, unless the piece was held then; else
    from a route label of the waybill's brand (:mod:`sorter.assignment.labels`), which a piece that
-   was held may show only once pre-advice releases it; else unknown. Service class: from
-   pre-advice, else what an earlier lap knew.
+   was held may show only once pre-advice releases it; else what the upstream host said of it; else
+   it stays on for as many laps as the plan waits for the host, and then goes to the plan's chute
+   for a late one (:mod:`sorter.assignment.upstream`); else, where the plan asks no host, unknown.
+   Service class: from pre-advice, else what an earlier lap knew.
 4. Group: the zone of the longest known prefix, with the brand and class. A brand or class beyond
    the plan's is taken as unknown (0).
 5. Chutes: by the group's policy, else its overflow groups'. Else the piece stays on for a lap, and
@@ -47,6 +49,7 @@ from sorter.assignment.holds import find_hold, is_hold
 from sorter.assignment.identity import settle_identity
 from sorter.assignment.reservation import hold, release
 from sorter.assignment.tables import find_place
+from sorter.assignment.upstream import without_advice
 
 NONE = int(Disposition.NONE)
 ROUTED = int(Disposition.ROUTED)
@@ -55,7 +58,6 @@ CONFLICT = int(Disposition.CONFLICT)
 NOT_A_WAYBILL = int(Disposition.NOT_A_WAYBILL)
 AMBIGUOUS = int(Disposition.AMBIGUOUS)
 BAG = int(Disposition.BAG)
-UNKNOWN_DESTINATION = int(Disposition.UNKNOWN_DESTINATION)
 NO_ROUTE = int(Disposition.NO_ROUTE)
 SCANNED = int(EventKind.SCANNED)
 DAY_NS = 86_400_000_000_000
@@ -72,6 +74,43 @@ def route(destination: int, brand: int, service_class: int, plan: PlanArrays) ->
     if service_class >= plan.zone_group.shape[2]:
         service_class = 0
     return int(plan.zone_group[zone, brand, service_class])
+
+
+@compiled
+def find_group(decision: np.void, plan: PlanArrays) -> tuple[int, int]:
+    """Return ROUTED and the group for where a decision's piece is bound, or NO_ROUTE and 0."""
+    group = route(
+        int(decision["destination"]), int(decision["brand"]), int(decision["service_class"]), plan
+    )
+    return (ROUTED if group != 0 else NO_ROUTE), group
+
+
+@compiled
+def write_decision(
+    disposition: int, group: int, of: np.void, piece: np.void, event_ns: int, sequence: int,
+    chutes: Records, plan: PlanArrays, now_ns: int, decision: np.void,
+) -> None:  # fmt: skip
+    """Write what was decided for a piece, but for its waybill and facts; its chutes are named.
+
+    ``of`` is the event or the piece whose line, boot, piece id and lap it bears; ``event_ns`` and
+    ``sequence`` are those of the scan that is answered.
+    """
+    decided = int(piece["disposition"])
+    margin_ns = int(plan.scalars[SCALAR_MARGIN_NS])
+    named = decision["chutes"]
+    decision["disposition"] = disposition
+    decision["group"] = group
+    decision["line"] = of["line"]
+    decision["lap"] = of["lap"]
+    decision["revision"] = 0 if decided == NONE else int(piece["revision"]) + 1
+    decision["boot_id"] = of["boot_id"]
+    decision["event_sequence"] = sequence
+    decision["piece_id"] = of["piece_id"]
+    decision["plan_version"] = plan.scalars[SCALAR_VERSION]
+    decision["host_answer"] = 0
+    decision["host_holds"] = 0
+    decision["decided_ns"] = now_ns
+    decision["deadline_ns"] = event_ns + travel_to_answer_ns(chutes, int(named[0])) - margin_ns
 
 
 @compiled
@@ -100,41 +139,31 @@ def decide(
     """
     disposition, slot = settle_identity(event, piece, plan, pre, now_ns // DAY_NS, decision)
     if disposition == ROUTED:
-        held = find_hold(int(pre.holds[slot]) if slot >= 0 else 0, piece, plan.scalars)
+        advised = int(pre.holds[slot]) if slot >= 0 else 0
+        held = find_hold(advised | int(piece["host_holds"]), piece, plan.scalars)
         if held != NONE:
             disposition = held
     decided = int(piece["disposition"])
     if decided != NONE and not changes_answer(disposition, decided):
         return False
     group = 0
+    lap = int(event["lap"])
+    if disposition == ROUTED and (slot < 0 or pre.destination[slot] == 0):
+        disposition = without_advice(piece, lap, plan, decision)
     if disposition == ROUTED:
-        destination = int(decision["destination"])
-        if destination <= 0:
-            disposition = UNKNOWN_DESTINATION
-        else:
-            group = route(destination, int(decision["brand"]), int(decision["service_class"]), plan)
-            if group == 0:
-                disposition = NO_ROUTE
+        disposition, group = find_group(decision, plan)
     # The room that is kept for this very piece must not stand in its own way.
     release(piece, chutes)
-    lap = int(event["lap"])
     margin_ns = int(plan.scalars[SCALAR_MARGIN_NS])
     event_ns = int(event["event_ns"])
     named = decision["chutes"]
     disposition, group = name_chutes(
         disposition, group, lap, chutes, plan, now_ns + margin_ns - event_ns, named
     )
-    decision["disposition"] = disposition
-    decision["group"] = group
-    decision["line"] = event["line"]
-    decision["lap"] = lap
-    decision["revision"] = 0 if decided == NONE else int(piece["revision"]) + 1
-    decision["boot_id"] = event["boot_id"]
-    decision["event_sequence"] = event["sequence"]
-    decision["piece_id"] = event["piece_id"]
-    decision["plan_version"] = plan.scalars[SCALAR_VERSION]
-    decision["decided_ns"] = now_ns
-    decision["deadline_ns"] = event_ns + travel_to_answer_ns(chutes, int(named[0])) - margin_ns
+    write_decision(
+        disposition, group, event, piece, event_ns, int(event["sequence"]), chutes, plan, now_ns,
+        decision,
+    )  # fmt: skip
     hold(decision, piece, chutes)
     return True
 

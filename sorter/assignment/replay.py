@@ -12,6 +12,8 @@ The model, kept simple so that it can be told:
   emptied.
 - A piece without a chute comes by again one lap later, up to the plan's lap limit.
 - A piece that comes to a full chute on its last lap is counted in it and leaves with what is there.
+- What the upstream host said of a piece is known from its first scan on. Where it said nothing, a
+  plan that waits for it lets the piece wait in vain.
 - Chutes are open, empty and not locked at the first scan, and stay so.
 """
 
@@ -25,9 +27,9 @@ from sorter.assignment.arrays import PlanArrays
 from sorter.assignment.choice import name_chutes
 from sorter.assignment.compiled import compiled
 from sorter.assignment.kernels import route
+from sorter.assignment.upstream import wait_for_host
 
 ROUTED = int(Disposition.ROUTED)
-UNKNOWN_DESTINATION = int(Disposition.UNKNOWN_DESTINATION)
 NO_ROUTE = int(Disposition.NO_ROUTE)
 MINUTE_NS = 60_000_000_000
 NEVER_NS = 0x7FFFFFFFFFFFFFFF
@@ -81,7 +83,7 @@ def decide_recorded(
     if disposition == ROUTED:
         destination = int(scan["destination"])
         if destination <= 0:
-            disposition = UNKNOWN_DESTINATION
+            disposition = wait_for_host(lap, lap, plan)
         else:
             group = route(destination, int(scan["brand"]), int(scan["service_class"]), plan)
             if group == 0:

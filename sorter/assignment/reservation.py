@@ -12,6 +12,7 @@ from sorter.assignment.holds import is_hold
 from sorter.ports import HELD_BACK
 
 CONFLICT = int(Disposition.CONFLICT)
+AWAITING_HOST = int(Disposition.AWAITING_HOST)
 
 
 @compiled
@@ -42,6 +43,11 @@ def hold(decision: np.void, piece: np.void, chutes: Records) -> None:
     piece["group"] = decision["group"]
     piece["plan_version"] = decision["plan_version"]
     piece["answer"] = 0
+    if int(decision["disposition"]) == AWAITING_HOST and piece["asked_lap"] == 0:
+        piece["asked_lap"] = int(decision["lap"]) + 1
+    if decision["host_answer"] != 0:
+        piece["host_answer"] = decision["host_answer"]
+        piece["host_holds"] = int(piece["host_holds"]) | int(decision["host_holds"])
     if int(decision["disposition"]) == CONFLICT:
         piece["conflict"] = 1
     named = decision["chutes"]

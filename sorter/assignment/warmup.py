@@ -12,6 +12,7 @@ from plc_adapters.contract import (
     EVENT,
     EventKind,
 )
+from sorter.assignment.answers import answer_batch
 from sorter.assignment.arrays import (
     ACCEPT_KINDS,
     SCALARS,
@@ -20,7 +21,7 @@ from sorter.assignment.arrays import (
     no_pre_advice,
 )
 from sorter.assignment.kernels import decide_batch
-from sorter.ports import CHUTE, DECISION, PIECE
+from sorter.ports import CHUTE, DECISION, HOST_ANSWER, PIECE
 
 
 def empty_plan() -> PlanArrays:
@@ -65,17 +66,13 @@ def _read_only(column: NDArray[Any]) -> NDArray[Any]:
 
 
 def warm_up() -> None:
-    """Decide one scan under an empty plan, so that no piece ever waits for the compiler."""
+    """Decide a scan and an answer under an empty plan: no piece ever waits for the compiler."""
     events = np.zeros(1, EVENT)
     events["kind"] = EventKind.SCANNED
-    decide_batch(
-        events,
-        len(events),
-        np.zeros(1, PIECE),
-        np.zeros(1, np.int32),
-        np.zeros(CHUTE_NUMBER_MAX + 1, CHUTE),
-        mapped(empty_plan()),
-        mapped_pre_advice(no_pre_advice()),
-        0,
-        np.zeros(1, DECISION),
-    )
+    plan, pre = mapped(empty_plan()), mapped_pre_advice(no_pre_advice())
+    pieces, rows = np.zeros(1, PIECE), np.zeros(1, np.int32)
+    chutes = np.zeros(CHUTE_NUMBER_MAX + 1, CHUTE)
+    decisions, became = np.zeros(1, DECISION), np.zeros(1, np.uint8)
+    decide_batch(events, 1, pieces, rows, chutes, plan, pre, 0, decisions)
+    answers = np.zeros(1, HOST_ANSWER)
+    answer_batch(answers, 1, pieces, rows, chutes, plan, pre, 0, decisions, became)

@@ -11,8 +11,8 @@ from plc_adapters.contract import DISPOSITIONS_MAX, EVENT, STATION_NUMBER_MAX, R
 from sorter.errors import JournalError
 from sorter.line.books import Counter, Register, TrackArrays, blank_piece
 from sorter.line.piece_table import begin_again
-from sorter.line.tracking_kernels import adopt_batch, track_batch
-from sorter.ports import BATCH_MAX, CHUTE, DECISION, PIECE, PIECES_MAX
+from sorter.line.tracking_kernels import adopt_batch, find_rows, track_batch
+from sorter.ports import BATCH_MAX, CHUTE, DECISION, HOST_ANSWER, PIECE, PIECES_MAX
 
 SNAPSHOT_FORMAT = 1
 """Version of the snapshot; another one is refused."""
@@ -123,6 +123,16 @@ class Tracking:
         ended = track_batch(_plain(events, EVENT), count, self._t, self._rows, self._ended)
         return self._rows[:count], self._ended[:ended]
 
+    def rows_of(self, answers: Records) -> NDArray[np.int32]:
+        """Return int32, the row in :attr:`pieces` of each HOST_ANSWER's piece, −1 for none.
+
+        Raises:
+            ValueError: more than BATCH_MAX answers.
+        """
+        rows = np.zeros(_within(answers), np.int32)
+        find_rows(_plain(answers, HOST_ANSWER), len(rows), self._t, rows)
+        return rows
+
     def adopt_decisions(self, decisions: Records) -> None:
         """Apply DECISIONs made before, after the events of their turn: for recovery.
 
@@ -224,6 +234,7 @@ def warm_up() -> None:
     tracking = Tracking(np.zeros(1, CHUTE), rows=1)
     tracking.apply(np.zeros(1, EVENT))
     tracking.adopt_decisions(np.zeros(1, DECISION))
+    tracking.rows_of(np.zeros(1, HOST_ANSWER))
     tracking.restore(tracking.snapshot())
 
 

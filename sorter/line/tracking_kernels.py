@@ -43,7 +43,7 @@ OPEN, EMPTIED, CHUTE_STATE_LAST = (
     int(ChuteState.OPEN), int(ChuteState.EMPTIED), int(ChuteState.EMPTIED),
 )  # fmt: skip
 NONE, CONFLICT = int(Disposition.NONE), int(Disposition.CONFLICT)
-HOST_LATE, LAP_LIMIT = int(Disposition.HOST_LATE), int(Disposition.LAP_LIMIT)
+DEFAULTED, LAP_LIMIT = int(Disposition.DEFAULTED), int(Disposition.LAP_LIMIT)
 ABORTED_FULL, ABORTED_CLOSED = int(ScanStatus.ABORTED_FULL), int(ScanStatus.ABORTED_CLOSED)
 ABORTED_MECHANICAL = int(ScanStatus.ABORTED_MECHANICAL)
 BOOT_ID, SEQUENCE = int(Register.BOOT_ID), int(Register.SEQUENCE)
@@ -106,6 +106,7 @@ def on_scanned(event: np.void, slot: int, t: TrackArrays) -> int:
     counters[Counter.ABORTED_MECHANICAL] += (status & ABORTED_MECHANICAL) != 0
     piece["scans"] = min(int(piece["scans"]) + 1, 0xFFFF)
     piece["scanned_ns"] = event["event_ns"]
+    piece["scan_sequence"] = event["sequence"]
     measure(event, piece)
     return row
 
@@ -251,7 +252,7 @@ def on_discharged(event: np.void, t: TrackArrays, ended: Records, count: int) ->
         counters[Counter.DEADLINE_MISSES] += 1
     release(piece, t.chutes)
     if status in (NO_INSTRUCTION, HOST_SILENT):
-        piece["disposition"] = HOST_LATE
+        piece["disposition"] = DEFAULTED
     elif status == OVER_LAP_LIMIT:
         piece["disposition"] = LAP_LIMIT
     piece["outcome"] = status
@@ -363,3 +364,12 @@ def adopt_batch(decisions: Records, n: int, t: TrackArrays) -> int:
             hold(decision, piece, t.chutes)
             adopted += 1
     return adopted
+
+
+@compiled
+def find_rows(answers: Records, n: int, t: TrackArrays, rows: NDArray[np.int32]) -> None:
+    """Write the row of each answer's piece, −1 where no such piece of this boot is in flight."""
+    for i in range(n):
+        slot = find_slot(int(answers[i]["piece_id"]), t)
+        is_known = t.slots[slot] != 0 and answers[i]["boot_id"] == t.registers[BOOT_ID]
+        rows[i] = t.slots[slot] - 1 if is_known else -1

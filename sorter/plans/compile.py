@@ -15,6 +15,7 @@ from sorter.assignment.arrays import (
     POLICY_FILLING,
     POLICY_ORDERED,
     SCALAR_HEIGHT_MM,
+    SCALAR_HOST_LAPS,
     SCALAR_LAP_LIMIT,
     SCALAR_LENGTH_MM,
     SCALAR_MARGIN_NS,
@@ -116,6 +117,7 @@ def _scalars(plan: Plan, version: int, reaction_ms: int) -> NDArray[np.int64]:
     scalars[SCALAR_WIDTH_MM] = plan.limits.width_mm
     scalars[SCALAR_HEIGHT_MM] = plan.limits.height_mm
     scalars[SCALAR_UNKNOWN_IS_HELD] = plan.limits.unknown_is_held
+    scalars[SCALAR_HOST_LAPS] = plan.host_laps
     return scalars
 
 

@@ -16,8 +16,10 @@ DECIDED_BY_ROUTE = (
     Disposition.ROUTED,
     Disposition.OVERFLOW,
     Disposition.RECIRCULATED,
+    Disposition.AWAITING_HOST,
+    Disposition.DEFAULTED,
 )
-"""Dispositions that are no exception."""
+"""Dispositions that are no exception: the plan has no group for them."""
 HOLDS = tuple(d for d in Disposition if Disposition.INTERCEPTED <= d <= Disposition.OVERSIZE)
 """Dispositions of pieces that must not leave."""
 
@@ -44,6 +46,12 @@ def crosscheck(plan: Plan, network: Network, chutes: Records, centre: str) -> Fi
     if plan.centre != centre:
         findings.problems.add(
             plan.source, f"centre: made for {plan.centre}, but this is {centre}; use its own plan"
+        )
+    if plan.host_laps > plan.laps:
+        findings.problems.add(
+            plan.source,
+            f"upstream.waiting_laps: {plan.host_laps}, but a piece goes round {plan.laps} times at "
+            "most; lower it, or raise laps",
         )
     try:
         findings.routes = (

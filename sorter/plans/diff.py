@@ -202,6 +202,8 @@ def _parts(a: Plan, b: Plan) -> list[str]:
         lines.append(f"centre: {a.centre} -> {b.centre}")
     if a.laps != b.laps:
         lines.append(f"laps: {a.laps} -> {b.laps}")
+    if a.host_laps != b.host_laps:
+        lines.append(f"upstream.waiting_laps: {a.host_laps} -> {b.host_laps} (0: does not ask)")
     if a.spare != b.spare:
         lines.append(f"spare: {list(a.spare)} -> {list(b.spare)}")
     return lines

@@ -24,6 +24,9 @@
     height_mm = 800
     unknown_is_held = false     # whether a limited measure that is not known holds the piece
 
+    [upstream]                  # ask the upstream host where pieces go that nothing else tells;
+    waiting_laps = 1            # left out: never. So many laps a piece stays on for its answer
+
 A chute belongs to one group only, so that what lies in it is known by its number. Chutes are shared
 by sharing a group: several routes, exceptions and overflows may name the same one.
 """
@@ -85,6 +88,8 @@ class Exceptions(_Section):
     """For manual coding; where it is left out, as ``not_a_waybill``."""
     bag: GroupName | None = None
     """For bags met alone; where it is left out, as ``not_a_waybill``."""
+    host_late: GroupName | None = None
+    """Where the upstream host gave no answer; where it is left out, as ``unknown_destination``."""
     default: GroupName
     """For every other disposition."""
     intercepted: GroupName | None = None
@@ -98,7 +103,9 @@ class Exceptions(_Section):
     def of(self, disposition: Disposition) -> str:
         """Return the group for a disposition."""
         name = getattr(self, disposition.name.lower(), None)
-        if name is None:
+        if name is None and disposition is Disposition.HOST_LATE:
+            name = self.unknown_destination
+        elif name is None:
             name = self.not_a_waybill if disposition in UNCLEAR else self.default
         return str(name)
 
@@ -125,6 +132,13 @@ class Limits(_Section):
         return self
 
 
+class Upstream(_Section):
+    """That the upstream host is asked where a piece goes that nothing else tells."""
+
+    waiting_laps: int = Field(default=1, strict=True, ge=1, le=LAPS_MAX)
+    """Laps that a piece stays on for the answer, from the one on which it was first asked for."""
+
+
 class _PlanFile(_Section):
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     centre: GroupName
@@ -134,6 +148,7 @@ class _PlanFile(_Section):
     groups: dict[GroupName, Group] = Field(min_length=1, max_length=GROUPS_MAX)
     exceptions: Exceptions
     limits: Limits = Limits()
+    upstream: Upstream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +167,8 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     spare: tuple[int, ...] = ()
     """Chutes of the machine that no group uses on purpose."""
+    host_laps: int = 0
+    """Laps that a piece waits for the upstream host; 0 where it is not asked."""
 
 
 def load_plan(path: Path) -> Plan:
@@ -174,4 +191,5 @@ def load_plan(path: Path) -> Plan:
         exceptions=file.exceptions,
         limits=file.limits,
         spare=tuple(file.spare),
+        host_laps=file.upstream.waiting_laps if file.upstream else 0,
     )

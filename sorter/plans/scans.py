@@ -31,7 +31,9 @@ BY_PLAN = (
     Disposition.UNKNOWN_DESTINATION,
     Disposition.NO_ROUTE,
     Disposition.LAP_LIMIT,
+    Disposition.AWAITING_HOST,
     Disposition.HOST_LATE,
+    Disposition.DEFAULTED,
 )
 """Dispositions of pieces whose waybill is known: decided anew from what it says."""
 

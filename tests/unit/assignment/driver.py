@@ -1,7 +1,10 @@
 """Asks the service's own decision what the oracle is asked."""
 
+import numpy as np
+
 from bench import naive
 from bench.naive_arrays import (
+    answer_records,
     chute_records,
     decision_of,
     plan_arrays,
@@ -43,6 +46,14 @@ class Compiled:
             assert (decision["line"], decision["boot_id"]) == (LINE, BOOT)
             assert decision["decided_ns"] == now_ns
             assert decision["plan_version"] in self._decider.held
+        return [decision_of(decision) for decision in decisions]
+
+    def answers(self, answers: list[naive.Answer], now_ns: int) -> list[naive.Decision]:
+        """Answer for pieces of this boot, as the line hands the host's words on."""
+        records = answer_records(answers, BOOT)
+        rows = self.tracking.rows_of(records)
+        decisions, became = self._decider.decide_answers(records, rows, self.tracking, now_ns, 0)
+        assert np.count_nonzero(became) == len(decisions)
         return [decision_of(decision) for decision in decisions]
 
     def activate(self, plan: naive.Plan) -> None:

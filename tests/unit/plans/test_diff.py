@@ -84,6 +84,7 @@ def test_a_street_without_a_route(compared: Compare, network: Network) -> None:
 def test_parts(compared: Compare) -> None:
     found = compared(
         ("laps = 3", "laps = 4"),
+        ("[limits]", "[upstream]\nwaiting_laps = 2\n\n[limits]"),
         ('no_read = "NO-READ"', 'no_read = "REJECT"'),
         ("chutes = [54, 55]", "chutes = [55, 54]"),
         ('policy = "filling"', 'policy = "ordered"'),
@@ -96,6 +97,7 @@ def test_parts(compared: Compare) -> None:
         "group OVERFLOW: order of chutes [54, 55] -> [55, 54]",
         "exceptions.no_read: NO-READ -> REJECT",
         "laps: 3 -> 4",
+        "upstream.waiting_laps: 0 -> 2 (0: does not ask)",
     )
 
 

@@ -12,7 +12,12 @@ import pytest
 from plc_adapters.contract import CHUTE_NUMBER_MAX, ChuteState, Disposition, Records
 from routing_tables.routes import derive_routes
 from routing_tables.schema import NO_ROUTE, Network
-from sorter.assignment.arrays import POLICY_BALANCED, POLICY_FILLING, POLICY_ORDERED
+from sorter.assignment.arrays import (
+    POLICY_BALANCED,
+    POLICY_FILLING,
+    POLICY_ORDERED,
+    SCALAR_HOST_LAPS,
+)
 from sorter.assignment.kernels import route
 from sorter.errors import ConfigError, Exit
 from sorter.plans.check import check_plan
@@ -105,13 +110,30 @@ def test_compiled_groups(demo: Path, network: Network, chutes: Records) -> None:
     assert arrays.group_overflow[0] == arrays.group_policy[0] == 0
     where = {d: metadata["groups"][arrays.disposition_group[d]] for d in Disposition}
     assert {d.name for d, name in where.items() if not name} == {
-        "NONE", "ROUTED", "OVERFLOW", "RECIRCULATED",
+        "NONE", "ROUTED", "OVERFLOW", "RECIRCULATED", "AWAITING_HOST", "DEFAULTED",
     }  # fmt: skip
     assert where[Disposition.NO_READ] == "NO-READ"
     assert where[Disposition.CONFLICT] == where[Disposition.NOT_A_WAYBILL] == "CONFLICT"
     assert where[Disposition.NO_ROUTE] == "UNKNOWN"
     assert where[Disposition.INTERCEPTED] == "UNKNOWN"
-    assert where[Disposition.DAMAGED] == where[Disposition.HOST_LATE] == "REJECT"
+    assert where[Disposition.DAMAGED] == "REJECT"
+    assert where[Disposition.HOST_LATE] == where[Disposition.UNKNOWN_DESTINATION]
+
+
+def test_a_plan_says_how_long_the_upstream_host_is_waited_for(
+    plan_file: Path, network: Network, chutes: Records, change: Change
+) -> None:
+    def asked() -> tuple[int, str]:
+        arrays, metadata = compile_plan(load_plan(plan_file), network, chutes, 1, "LYG-HUB", 20)
+        late = metadata["groups"][arrays.disposition_group[Disposition.HOST_LATE]]
+        return int(arrays.scalars[SCALAR_HOST_LAPS]), late
+
+    assert asked() == (0, "UNKNOWN")
+    change("[limits]", "[upstream]\n\n[limits]")
+    change('default = "REJECT"', 'default = "REJECT"\nhost_late = "NO-READ"')
+    assert asked() == (1, "NO-READ")
+    change("[upstream]", "[upstream]\nwaiting_laps = 3")
+    assert asked() == (3, "NO-READ")
 
 
 def test_unclear_codes_go_where_the_plan_says(
@@ -160,8 +182,10 @@ def test_every_error_is_told(change: Change, problems_of: Callable[[], list[str]
     change("chutes = [60]", 'chutes = [60]\noverflow = "REJECT"')
     change('intercepted = "UNKNOWN"', "")
     change('chutes = [59]\noverflow = "REJECT"', 'chutes = [59]\noverflow = "OUT-JIANGSU"')
+    change("[limits]", "[upstream]\nwaiting_laps = 4\n\n[limits]")
     told = problems_of()
     expected = [
+        "upstream.waiting_laps: 4, but a piece goes round 3 times",
         "groups.NODE-320707.chutes: chute 2 is twice here",
         "groups.NODE-320707.chutes: chute 61 is not on the machine",
         "groups.NODE-320707.chutes: chute 1023 is not on the machine",
@@ -246,6 +270,8 @@ def test_unknown_centre(change: Change, problems_of: Callable[[], list[str]]) ->
     ("height_mm = 800", "unknown_is_held = 1", "limits.unknown_is_held: "),
     ("weight_g = 30000\nlength_mm = 1200\nwidth_mm = 800\nheight_mm = 800",
      "unknown_is_held = true", "limits: Value error, unknown_is_held holds nothing"),
+    ("[limits]", "[upstream]\nwaiting_laps = 0\n\n[limits]", "upstream.waiting_laps: "),
+    ("[limits]", "[upstream]\nurl = 'x'\n\n[limits]", "upstream.url: unknown key"),
     ("chutes = [60]", "chutes = []", "groups.REJECT.chutes: "),
     ("chutes = [60]", "chutes = [0]", "groups.REJECT.chutes.0: "),
     ("chutes = [60]", "chutes = [1024]", "groups.REJECT.chutes.0: "),
