@@ -6,7 +6,7 @@ from typing import cast
 
 from plc_adapters.contract import Adapter, AdapterError
 
-ADAPTERS = {"modbus": "plc_adapters.modbus.adapter"}
+ADAPTERS = {"modbus": "plc_adapters.modbus.adapter", "opcua": "plc_adapters.opcua.adapter"}
 """Kind of adapter, and the module whose ``create(line, link, clock)`` makes one."""
 
 

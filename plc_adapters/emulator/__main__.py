@@ -12,7 +12,8 @@ from pathlib import Path
 
 from plc_adapters.emulator.build import Sorter, build_sorter
 from plc_adapters.emulator.config import EmulatorConfigError, load_config
-from plc_adapters.emulator.server import ListenError, Server
+from plc_adapters.emulator.front import ListenError
+from plc_adapters.emulator.server import Server
 
 EXIT_OK = 0
 EXIT_CONFIG = 3
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m plc_adapters.emulator",
-        description="An emulated sorter, a loop or a diverter line, with its PLC on Modbus TCP.",
+        description="An emulated sorter, a loop or a diverter line, with its PLC on Modbus TCP or "
+        "OPC UA.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

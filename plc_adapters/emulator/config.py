@@ -14,7 +14,7 @@ REGISTERS_MAX = 65_536
 """Holding registers of a Modbus device (Modbus Application Protocol V1.1b3, section 4.3)."""
 CHUTE_COLUMNS = ("chute", "position_mm", "capacity_pieces")
 PATH_KEYS = ("chutes", "labels")
-TLS_PATH_KEYS = ("ca", "certificate", "key")
+CERTIFICATE_KEYS = ("ca", "certificate", "key", "trusted")
 
 
 class EmulatorConfigError(Exception):
@@ -39,10 +39,11 @@ def load_config(path: Path, settings: tuple[str, ...] = ()) -> tuple[EmulatorFil
     for key in PATH_KEYS:
         if isinstance(raw.get(key), str):
             raw[key] = str(path.resolve().parent / raw[key])
-    tls = raw["listen"].get("tls") if isinstance(raw.get("listen"), dict) else None
-    for key in TLS_PATH_KEYS:
-        if isinstance(tls, dict) and isinstance(tls.get(key), str):
-            tls[key] = str(path.resolve().parent / tls[key])
+    listen = raw["listen"] if isinstance(raw.get("listen"), dict) else {}
+    for section in (listen.get("tls"), listen.get("opcua")):
+        for key in CERTIFICATE_KEYS:
+            if isinstance(section, dict) and isinstance(section.get(key), str):
+                section[key] = str(path.resolve().parent / section[key])
     try:
         file = EmulatorFile.model_validate(raw)
     except ValidationError as error:

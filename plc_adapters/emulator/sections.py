@@ -31,15 +31,43 @@ class ListenTls(Section):
     key: Path
 
 
-class Listen(Section):
-    """Where the Modbus TCP server listens; it answers every unit id, as Siemens' MB_SERVER does."""
+class ListenOpcua(Section):
+    """The OPC UA server; Basic256Sha256 with SignAndEncrypt is all it offers."""
 
+    certificate: Path
+    """Application certificate with its URI, DER or PEM; ``key`` is its private key."""
+    key: Path
+    trusted: Path
+    """Folder of the certificates of hosts, or of their authorities, that may connect."""
+    user: str = ""
+    """Who may connect, by password; anybody whose certificate is trusted if empty."""
+    password: str = ""
+    variable_per_slot: bool = False
+    """Whether each slot is a variable of its own and index ranges are refused."""
+
+
+class Listen(Section):
+    """Where the server listens.
+
+    Over Modbus it answers every unit id, as Siemens' MB_SERVER does.
+    """
+
+    protocol: Literal["modbus", "opcua"] = "modbus"
     host: str = "127.0.0.1"
     port: int = Field(default=15_020, ge=0, le=65_535)
     """0 for any free one; the status names it."""
     base_address: int = Field(default=0, ge=0, le=65_535)
     """Holding register at which the mailbox begins."""
     tls: ListenTls | None = None
+    """Of Modbus."""
+    opcua: ListenOpcua | None = None
+    """Needed with that protocol."""
+
+    @model_validator(mode="after")
+    def _protocol_has_its_settings(self) -> Self:
+        if self.protocol == "opcua" and self.opcua is None:
+            raise ValueError('protocol "opcua" needs opcua.certificate, opcua.key, opcua.trusted')
+        return self
 
 
 class Plc(Section):
