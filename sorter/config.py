@@ -7,12 +7,23 @@ Paths in a site file are relative to the file.
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
+from plc_adapters.contract import AdapterError
 from plc_adapters.modbus.profiles import PROFILES, ProfileName, beyond_limits, fill_in
 from plc_adapters.modbus.tls import TLS_PORT
+from plc_adapters.opcua.nodes import NodeMap
+from plc_adapters.opcua.settings import Mode, OpcuaLink, Policy
 from sorter.errors import ConfigError
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -121,6 +132,64 @@ class Link(Section):
         return fill_in(given, profile)
 
 
+class Nodes(Section):
+    """Which variables of an OPC UA server hold the mailbox; identifiers without a namespace."""
+
+    namespace: str = NodeMap().namespace
+    """URI; its index is looked up at each connection."""
+    header: str = NodeMap().header
+    seat: str = NodeMap().seat
+    instruction: str = NodeMap().instruction
+    """With ``{seat}`` and ``{slot}``, for servers that take no index ranges; else empty."""
+    events: str = NodeMap().events
+    """With ``{slot}`` for such servers."""
+    head: str = NodeMap().head
+    """Watched, to read events as they come; empty: polled alone."""
+
+
+class LinkOpcua(Section):
+    """How to reach one PLC over OPC UA, and what it can take."""
+
+    url: str = "opc.tcp://127.0.0.1:4840"
+    security_policy: Policy = "Basic256Sha256"
+    security_mode: Mode = "SignAndEncrypt"
+    certificate: Path | None = None
+    """This host's, DER or PEM, and its ``key``: ``sorter plc certificate`` makes both."""
+    key: Path | None = None
+    trusted: Path | None = None
+    """Folder of the PLCs' certificates: ``sorter plc trust`` puts them there."""
+    user: str = ""
+    """Anonymous if empty and there is no ``user_certificate``."""
+    password_file: Path | None = None
+    password_env: str = ""
+    """Name of an environment variable with the password, if it is in no file."""
+    user_certificate: Path | None = None
+    user_key: Path | None = None
+    nodes: Nodes = Nodes()
+    seat: Literal[0, 1] = 0
+    word_order: Literal["big", "little"] = "big"
+    string_byte_order: Literal["big", "little"] = "big"
+    words_per_read: int = Field(default=320, ge=40, le=40_960)
+    words_per_write: int = Field(default=180, ge=18, le=576)
+    poll_period_ms: int = Field(default=20, ge=1, le=1000)
+    """The longest the host looks away from the event ring."""
+    publishing_interval_ms: int = Field(default=10, ge=1, le=1000)
+    """Asked of the server; revised beyond poll_period_ms the ring is polled alone."""
+    sampling_interval_ms: int = Field(default=5, ge=0, le=1000)
+    timeout_ms: int = Field(default=1000, ge=20, le=60_000)
+    heartbeat_ms: int = Field(default=100, ge=10, le=10_000)
+    silence_ms: int = Field(default=1000, ge=50, le=60_000)
+    reconnect_max_ms: int = Field(default=2000, ge=50, le=60_000)
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        try:
+            OpcuaLink.of(self)
+        except AdapterError as error:
+            raise ValueError("; ".join(str(error).splitlines())) from None
+        return self
+
+
 class Machine(Section):
     """The metal of one sorter."""
 
@@ -138,10 +207,37 @@ class Line(Section):
     """One sorter line."""
 
     name: str = Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_-]+$")
-    adapter: Literal["modbus"] = "modbus"
     plan: Path
     machine: Machine
+
+
+class ModbusLine(Line):
+    """A line whose PLC speaks Modbus."""
+
+    adapter: Literal["modbus"] = "modbus"
     link: Link = Link()
+
+
+class OpcuaLine(Line):
+    """A line whose PLC speaks OPC UA."""
+
+    adapter: Literal["opcua"]
+    link: LinkOpcua
+
+
+ADAPTERS = ("modbus", "opcua")
+
+
+def _adapter_of(raw: Any) -> str:
+    """Return by which adapter's rules a line is to be read; a wrong name is told by those."""
+    adapter = raw.get("adapter") if isinstance(raw, dict) else getattr(raw, "adapter", None)
+    return adapter if adapter in ADAPTERS else "modbus"
+
+
+AnyLine = Annotated[
+    Annotated[ModbusLine, Tag("modbus")] | Annotated[OpcuaLine, Tag("opcua")],
+    Discriminator(_adapter_of),
+]
 
 
 class SiteFile(Section):
@@ -152,7 +248,7 @@ class SiteFile(Section):
     store: Store = Store()
     http: Http = Http()
     journal: JournalSettings = JournalSettings()
-    lines: list[Line] = Field(min_length=1, max_length=32)
+    lines: list[AnyLine] = Field(min_length=1, max_length=32)
 
 
 def load_site(path: Path) -> SiteFile:
@@ -189,7 +285,8 @@ def load_site(path: Path) -> SiteFile:
 
 
 PATH_KEYS = frozenset(
-    {"state_dir", "path", "pre_advice", "plan", "chutes", "ca", "certificate", "key"}
+    {"state_dir", "path", "pre_advice", "plan", "chutes", "ca", "certificate", "key", "trusted"}
+    | {"password_file", "user_certificate", "user_key"}
 )
 
 
@@ -207,7 +304,11 @@ def _absolute(node: Any, base: Path) -> Any:
 
 def _explain(path: Path, error: dict[str, Any]) -> str:
     """One line for one validation error: file, key, what is wrong, what to do."""
-    key = ".".join(str(part) for part in error["loc"])
+    # The adapter stands in the place of an error as if it were a key.
+    parts = [str(part) for part in error["loc"]]
+    if parts[:1] == ["lines"] and parts[2:3] and parts[2] in ADAPTERS:
+        del parts[2]
+    key = ".".join(parts)
     if error["type"] == "extra_forbidden":
         return f"{path}: {key}: unknown key; remove it or correct its spelling"
     if error["type"] == "missing":

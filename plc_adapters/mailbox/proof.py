@@ -71,7 +71,8 @@ def _prove_words(registers: list[int], peer: str, word_order: ByteOrder) -> None
         )
     raise AdapterError(
         f"{peer}: no mailbox there: its first registers read {shown} where the magic number "
-        f"16#{MAGIC:08X} should be; correct base_address, or load the mailbox into the PLC"
+        f"16#{MAGIC:08X} should be; correct base_address (OPC UA: nodes.header), or load the "
+        "mailbox into the PLC"
     )
 
 

@@ -86,6 +86,14 @@ def make_pair(
     return paths
 
 
+def write_trusted(certificate: x509.Certificate, folder: Path) -> Path:
+    """Put a certificate among the trusted ones; return its path. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{thumbprint(certificate).replace(':', '')}.der"
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.DER))
+    return path
+
+
 def load_certificate(path: Path) -> x509.Certificate:
     """Return a certificate, DER or PEM.
 

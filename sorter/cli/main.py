@@ -9,7 +9,17 @@ import typer
 from plc_adapters.contract import AdapterError
 from routing_tables.errors import TableError
 from sorter import __version__
-from sorter.cli import config, demo, plan, plan_proof, plc, plc_profiles, run, trace
+from sorter.cli import (
+    config,
+    demo,
+    plan,
+    plan_proof,
+    plc,
+    plc_certificate,
+    plc_profiles,
+    run,
+    trace,
+)
 from sorter.errors import Exit, SorterError
 
 EXIT_CODES = """
@@ -32,6 +42,7 @@ app.add_typer(config.app, name="config", help="Look at site files.")
 plan_proof.register(plan.app)
 app.add_typer(plan.app, name="plan", help="Look after sort plans.")
 plc_profiles.register(plc.app)
+plc_certificate.register(plc.app)
 app.add_typer(plc.app, name="plc", help="Bring a PLC to talk to the service.")
 
 

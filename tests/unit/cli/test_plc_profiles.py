@@ -28,7 +28,9 @@ link = {link}
 def link_of(tmp_path: Path, text: str) -> Link:
     path = tmp_path / "site.toml"
     path.write_text(SITE.format(link=text), encoding="utf-8")
-    return load_site(path).lines[0].link
+    link = load_site(path).lines[0].link
+    assert isinstance(link, Link)
+    return link
 
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
