@@ -45,6 +45,7 @@ OVERFLOW_GROUPS_MAX = 9
 PREFIX_DIGITS = (12, 9, 6, 4, 2)
 UNREAD = (
     Disposition.NO_READ, Disposition.NOT_A_WAYBILL, Disposition.AMBIGUOUS, Disposition.BAG,
+    Disposition.SCAN_NOT_TIED,
 )  # fmt: skip
 """What was decided without a waybill, so that one read later on the lap replaces it."""
 HOLDS = (
@@ -234,7 +235,9 @@ class Line:
 
     def _identity(self, scan: Scan, piece: Piece) -> tuple[Disposition, bytes, Advice]:
         """Return ROUTED with the waybill and what is known of it, or why there is none."""
-        codes = [code for code in map(bare, scan.codes[:CODES_MAX]) if code[0]]
+        not_tied = bool(scan.status & ScanStatus.TIE_AMBIGUOUS)
+        read = [] if not_tied else scan.codes[:CODES_MAX]
+        codes = [code for code in map(bare, read) if code[0]]
         cut = bool(scan.status & ScanStatus.CODE_CUT)
         found = {code: self._kind(code) for code, is_whole in codes if is_whole or not cut}
         waybills = {code for code, (_, is_waybill) in found.items() if is_waybill}
@@ -250,6 +253,8 @@ class Line:
             if facts.destination == 0 and self._may_ask_label(waybill, piece):
                 facts = replace(facts, destination=self._label(labels, facts.brand, cut=cut))
             return Disposition.ROUTED, waybill, facts
+        if not_tied:
+            return Disposition.SCAN_NOT_TIED, b"", Advice()
         for kind in (Disposition.AMBIGUOUS, Disposition.BAG):
             if kind in kinds:
                 return kind, b"", Advice()

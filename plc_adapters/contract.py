@@ -52,6 +52,11 @@ class ScanStatus(IntFlag):
 
     CODE_CUT = 1
     MORE_CODES = 2
+    TIE_AMBIGUOUS = 4
+    """Which of two pieces a scanner's result belongs to can't be told; the codes are left out."""
+    CODES_ELSEWHERE = 8
+    """The codes come from a scanner of its own. Taken away as its result is filled in, so in an
+    event that reaches the line it says that no result came."""
     ABORTED_FULL = 16
     ABORTED_CLOSED = 32
     ABORTED_MECHANICAL = 64
@@ -142,6 +147,8 @@ class Disposition(IntEnum):
     DAMAGED = 24
     OVERWEIGHT = 25
     OVERSIZE = 26
+    SCAN_NOT_TIED = 27
+    """A scanner's result may be this piece's or a neighbour's, so it is nobody's."""
     DEFAULTED = 28
     """The PLC sent it to its default chute: it held no instruction, or this service was silent."""
 

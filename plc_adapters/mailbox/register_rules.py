@@ -82,6 +82,9 @@ modulo 2^32 only, never by `<`.
 6. Report every piece once as inducted, once per lap and scanner as scanned, once as discharged.
    `lap` is 0 until the piece passes the scanner a second time. A status bit of aborted (16, 32, 64)
    in a scan says why the piece did not leave on the lap before.
+7. Where a scanner is a device of its own on the host's network, the scan carries no code, `parts`
+   0, and status bit 8 (codes elsewhere): it tells which piece passed the scanner, and when. The
+   host ties the scanner's result to it; bit 4 (tie ambiguous) is the host's own.
 
 ### Acknowledgement
 

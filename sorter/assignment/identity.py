@@ -17,7 +17,9 @@ CONFLICT = int(Disposition.CONFLICT)
 NOT_A_WAYBILL = int(Disposition.NOT_A_WAYBILL)
 AMBIGUOUS = int(Disposition.AMBIGUOUS)
 BAG = int(Disposition.BAG)
+SCAN_NOT_TIED = int(Disposition.SCAN_NOT_TIED)
 CODE_CUT = int(ScanStatus.CODE_CUT)
+TIE_AMBIGUOUS = int(ScanStatus.TIE_AMBIGUOUS)
 
 
 @compiled
@@ -38,13 +40,15 @@ def identify(
     Only waybills contradict each other: a product code or a bag's beside a waybill is no conflict,
     nor is a code that may be a product's. One that surely is a waybill, although of an unknown
     brand, does count. A code that fills all its bytes in a scan with ``CODE_CUT`` may be the head
-    of a longer one and is never a waybill.
+    of a longer one and is never a waybill. Codes that may be a neighbour's count for nothing.
 
     Returns:
-        Finding (ROUTED: one waybill; NO_READ, CONFLICT, NOT_A_WAYBILL, BAG or AMBIGUOUS), number of
-        its code, its first byte, its length (0 where no code surely is a waybill), its brand
-        (0 unknown), its slot in the pre-advice (−1 for none).
+        Finding (ROUTED: one waybill; NO_READ, CONFLICT, NOT_A_WAYBILL, BAG, AMBIGUOUS or
+        SCAN_NOT_TIED), number of its code, its first byte, its length (0 where no code surely is a
+        waybill), its brand (0 unknown), its slot in the pre-advice (−1 for none).
     """
+    if status & TIE_AMBIGUOUS:
+        return SCAN_NOT_TIED, 0, 0, 0, 0, -1
     finding = NO_READ
     found, found_start, found_length, found_brand, found_slot = 0, 0, 0, 0, -1
     for j in range(min(count, CODES_MAX)):
@@ -99,13 +103,15 @@ def settle_identity(
     Writes waybill, brand, service class and destination of the decision.
 
     Returns:
-        ROUTED for one waybill, else NO_READ, CONFLICT, NOT_A_WAYBILL, BAG or AMBIGUOUS;
-        and the waybill's slot in the pre-advice, −1 where it has none or there is no waybill.
+        ROUTED for one waybill, else NO_READ, CONFLICT, NOT_A_WAYBILL, BAG, AMBIGUOUS or
+        SCAN_NOT_TIED; and the waybill's slot in the pre-advice, −1 where it has none or there is no
+        waybill.
     """
     codes = event["codes"]
-    finding, number, start, length, brand, slot = identify(
-        codes, int(event["code_count"]), int(event["status"]), plan, pre, today
-    )
+    status = int(event["status"])
+    # Nothing that may be a neighbour's is read, neither a waybill nor a label.
+    count = 0 if status & TIE_AMBIGUOUS else int(event["code_count"])
+    finding, number, start, length, brand, slot = identify(codes, count, status, plan, pre, today)
     waybill = codes[number][start:]
     known = int(np.int64(piece["waybill_length"]))
     known_waybill = piece["waybill"][:]
@@ -137,10 +143,7 @@ def settle_identity(
         may_ask_label = destination == 0 and (is_released or int(piece["destination"]) != HELD_BACK)
     write_identity(decision, waybill, length)
     if may_ask_label:
-        destination = place_by_label(
-            codes, int(event["code_count"]), int(event["status"]), decision["waybill"], length,
-            brand, plan,
-        )  # fmt: skip
+        destination = place_by_label(codes, count, status, decision["waybill"], length, brand, plan)
     decision["brand"] = brand
     decision["service_class"] = service_class
     decision["destination"] = destination

@@ -9,8 +9,9 @@ below, the first that matches ends it:
    Patterns that name no single brand, or a product code as well, leave a code ambiguous
    (:mod:`sorter.assignment.classify`). Codes of other classes count for nothing beside a waybill;
    alone they make a bag, or no waybill at all. The same waybill twice is one; two different ones
-   are a conflict, and the piece stays a conflict on later laps. A lap that reads no waybill keeps
-   the one an earlier lap read.
+   are a conflict, and the piece stays a conflict on later laps. A scan that can't be tied to this
+   piece alone reads nothing, and says so. A lap that reads no waybill keeps the one an earlier lap
+   read.
 2. Holds: intercepted, security not cleared, customs not released, cold chain broken, damaged, all
    from pre-advice; overweight and oversize, by what was measured against the plan's limits. A hold
    found on a further scan of a lap replaces what was decided before.
@@ -58,6 +59,7 @@ CONFLICT = int(Disposition.CONFLICT)
 NOT_A_WAYBILL = int(Disposition.NOT_A_WAYBILL)
 AMBIGUOUS = int(Disposition.AMBIGUOUS)
 BAG = int(Disposition.BAG)
+SCAN_NOT_TIED = int(Disposition.SCAN_NOT_TIED)
 NO_ROUTE = int(Disposition.NO_ROUTE)
 SCANNED = int(EventKind.SCANNED)
 DAY_NS = 86_400_000_000_000
@@ -123,7 +125,7 @@ def changes_answer(finding: int, decided: int) -> bool:
     if is_hold(finding):
         return not is_hold(decided) and decided != CONFLICT
     if finding == ROUTED:
-        return decided in (NO_READ, NOT_A_WAYBILL, AMBIGUOUS, BAG)
+        return decided in (NO_READ, NOT_A_WAYBILL, AMBIGUOUS, BAG, SCAN_NOT_TIED)
     return finding == CONFLICT and decided != CONFLICT
 
 

@@ -90,6 +90,8 @@ class Exceptions(_Section):
     """For bags met alone; where it is left out, as ``not_a_waybill``."""
     host_late: GroupName | None = None
     """Where the upstream host gave no answer; where it is left out, as ``unknown_destination``."""
+    scan_not_tied: GroupName | None = None
+    """For a scan that may be a neighbour's; where it is left out, as ``conflict``."""
     default: GroupName
     """For every other disposition."""
     intercepted: GroupName | None = None
@@ -105,6 +107,8 @@ class Exceptions(_Section):
         name = getattr(self, disposition.name.lower(), None)
         if name is None and disposition is Disposition.HOST_LATE:
             name = self.unknown_destination
+        elif name is None and disposition == Disposition.SCAN_NOT_TIED:
+            name = self.conflict
         elif name is None:
             name = self.not_a_waybill if disposition in UNCLEAR else self.default
         return str(name)

@@ -24,7 +24,7 @@ DESTINATIONS = [
 EXCEPTIONS = [
     Disposition.NO_READ, Disposition.CONFLICT, Disposition.NOT_A_WAYBILL,
     Disposition.UNKNOWN_DESTINATION, Disposition.NO_ROUTE, Disposition.LAP_LIMIT, *naive.HOLDS,
-    Disposition.AMBIGUOUS, Disposition.BAG,
+    Disposition.AMBIGUOUS, Disposition.BAG, Disposition.SCAN_NOT_TIED,
 ]  # fmt: skip
 CLASSES = 2
 BRAND_SETS = [
@@ -88,7 +88,10 @@ CODES = st.builds(
     | st.binary(max_size=CODE_BYTES),
     st.sampled_from([b"", b"]C1", b"]d2", b"]Q\0", b"]1A", b"]zz", b"]E0"]),
 )
-STATUSES = st.sampled_from([0, ScanStatus.CODE_CUT, ScanStatus.MORE_CODES, ScanStatus.ABORTED_FULL])
+STATUSES = st.sampled_from([
+    0, ScanStatus.CODE_CUT, ScanStatus.MORE_CODES, ScanStatus.ABORTED_FULL,
+    ScanStatus.TIE_AMBIGUOUS,
+])  # fmt: skip
 
 
 @dataclass(slots=True)

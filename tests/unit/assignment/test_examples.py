@@ -138,6 +138,15 @@ def test_a_code_that_may_be_cut_is_no_waybill(line: Compiled) -> None:
     assert (both.disposition, both.waybill) == (D.ROUTED, b"A001")
 
 
+def test_a_scan_that_is_not_tied_counts_for_nothing(line: Compiled) -> None:
+    first = decided(line, b"A001", status=ScanStatus.TIE_AMBIGUOUS)
+    assert (first.disposition, first.waybill) == (D.SCAN_NOT_TIED, b"")
+    again = decided(line, b"A001")
+    assert (again.disposition, again.waybill, again.revision) == (D.ROUTED, b"A001", 1)
+    lap = decided(line, b"A002", lap=1, status=ScanStatus.TIE_AMBIGUOUS)
+    assert (lap.disposition, lap.waybill) == (D.ROUTED, b"A001")
+
+
 def test_deadline_is_the_pass_of_the_first_chute_less_the_margin(line: Compiled) -> None:
     margin = SECOND // 10
     assert decided(line, b"A001", ago=3).deadline_ns == NOW - 3 * SECOND + 11 * SECOND - margin

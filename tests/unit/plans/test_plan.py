@@ -153,6 +153,18 @@ def test_unclear_codes_go_where_the_plan_says(
     assert groups() == ["UNKNOWN", "NO-READ"]
 
 
+def test_scans_not_tied_go_with_conflicts_unless_the_plan_says(
+    plan_file: Path, network: Network, chutes: Records, change: Change
+) -> None:
+    def group() -> str:
+        arrays, metadata = compile_plan(load_plan(plan_file), network, chutes, 1, "LYG-HUB", 20)
+        return str(metadata["groups"][arrays.disposition_group[Disposition.SCAN_NOT_TIED]])
+
+    assert group() == "CONFLICT"
+    change('default = "REJECT"', 'default = "REJECT"\nscan_not_tied = "NO-READ"')
+    assert group() == "NO-READ"
+
+
 def test_unclear_codes_have_groups_of_exceptions(
     change: Change, problems_of: Callable[[], list[str]]
 ) -> None:
