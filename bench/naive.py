@@ -8,8 +8,10 @@ is in ``naive_world``, what a code is in ``naive_codes``.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from fractions import Fraction
+from math import floor
 
 from bench.naive_codes import bare, brands_of, label_place, others_of
 from bench.naive_world import (
@@ -65,6 +67,15 @@ ON_ITS_WAY_NS = 200_000_000
 HAS_ROOM = (ChuteState.OPEN, ChuteState.EMPTIED)
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a piece asks of chutes: when, what it has passed, and what it leaves to others."""
+
+    now_ns: int
+    gone_ns: int
+    percent_free: Fraction = Fraction(0)
+
+
 class Line:
     """Decides one line's scans and remembers its pieces and the room kept in its chutes."""
 
@@ -97,6 +108,7 @@ class Line:
         if scan.lap > piece.lap:
             self._give_back(piece)
             piece.lap, piece.disposition, piece.revision = scan.lap, Disposition.NONE, 0
+            piece.counted_at = 0
         if scan.lap == piece.lap:
             piece.weight_g = scan.weight_g if scan.weight_g > 0 else piece.weight_g
             length, width, height = (
@@ -124,9 +136,10 @@ class Line:
         if finding == Disposition.ROUTED and (advice is None or advice.destination == 0):
             finding, facts = self._by_host(piece, scan.lap, facts)
         disposition, group = self._route(finding, facts)
-        disposition, group, chutes = self._chutes(disposition, group, scan.lap, gone_ns)
+        claim = self._claim(disposition, facts, scan.lap, now_ns, gone_ns)
+        disposition, group, chutes = self._chutes(disposition, group, scan.lap, claim)
         return self._conclude(
-            piece, scan.piece_id, scan.event_ns, disposition, group, chutes, waybill, facts,
+            piece, scan.piece_id, scan.event_ns, now_ns, disposition, group, chutes, waybill, facts,
             again=again,
         )  # fmt: skip
 
@@ -172,21 +185,23 @@ class Line:
         kept_in, is_last = piece.kept_in, piece.lap >= self.plan.lap_limit
         self._give_back(piece)
         gone_ns = now_ns + self.plan.margin_ns + ON_ITS_WAY_NS - piece.scanned_ns
-        disposition, group, chutes = self._chutes(disposition, group, piece.lap, gone_ns)
-        if disposition == Disposition.OVERFLOW and not is_last and self._with_room(group, 0):
+        claim = self._claim(disposition, facts, piece.lap, now_ns, gone_ns)
+        disposition, group, chutes = self._chutes(disposition, group, piece.lap, claim)
+        next_lap = replace(claim, gone_ns=0)
+        if disposition == Disposition.OVERFLOW and not is_last and self._with_room(group, next_lap):
             disposition, chutes = Disposition.RECIRCULATED, []
         if not chutes and is_last and disposition not in HOLDS:
             self._keep(piece, kept_in)
             return None
         piece.host = Answer(answer.piece_id, replace(said, holds=holds) if answer.facts else None)
         return self._conclude(
-            piece, answer.piece_id, piece.scanned_ns, disposition, group, chutes, piece.waybill,
-            facts, again=True,
+            piece, answer.piece_id, piece.scanned_ns, now_ns, disposition, group, chutes,
+            piece.waybill, facts, again=True,
         )  # fmt: skip
 
     def _conclude(
-        self, piece: Piece, piece_id: int, event_ns: int, disposition: Disposition, group: int,
-        chutes: list[int], waybill: bytes, facts: Advice, *, again: bool,
+        self, piece: Piece, piece_id: int, event_ns: int, now_ns: int, disposition: Disposition,
+        group: int, chutes: list[int], waybill: bytes, facts: Advice, *, again: bool,
     ) -> Decision:  # fmt: skip
         """Remember a decision and return it."""
         piece.revision = piece.revision + 1 if again else 0
@@ -204,6 +219,9 @@ class Line:
         if chutes:
             piece.first_chute = piece.first_chute or chutes[0]
             self._keep(piece, chutes[0])
+            if chutes[0] != piece.counted_at:
+                self.chutes[chutes[0]].take(now_ns)
+        piece.counted_at = chutes[0] if chutes else 0
         travel_ns = (
             self.chutes[chutes[0]].travel_ns
             if chutes
@@ -344,25 +362,36 @@ class Line:
                 return (Disposition.ROUTED, group) if group else (Disposition.NO_ROUTE, 0)
         return Disposition.NO_ROUTE, 0
 
+    def _claim(
+        self, disposition: Disposition, facts: Advice, lap: int, now_ns: int, gone_ns: int
+    ) -> Claim:
+        """Return what a piece asks: a sorted one leaves room to more urgent ones while it can."""
+        if disposition != Disposition.ROUTED:
+            return Claim(now_ns, gone_ns)
+        known = facts.service_class < len(self.plan.keep_free)
+        whole = self.plan.keep_free[facts.service_class if known else 0]
+        laps_left = Fraction(max(self.plan.lap_limit - lap, 0), max(self.plan.lap_limit, 1))
+        return Claim(now_ns, gone_ns, whole * laps_left)
+
     def _chutes(
-        self, disposition: Disposition, group: int, lap: int, gone_ns: int
+        self, disposition: Disposition, group: int, lap: int, claim: Claim
     ) -> tuple[Disposition, int, list[int]]:
         """Return the disposition as it comes out, its group, and the chutes named."""
         is_last = lap >= self.plan.lap_limit
         if disposition == Disposition.ROUTED:
             for hops, tried in enumerate(self._groups_from(group)):
-                chutes = self._with_room(tried, gone_ns)
+                chutes = self._with_room(tried, claim)
                 if chutes:
                     return (Disposition.OVERFLOW if hops else disposition), group, chutes
             if not is_last:
                 return Disposition.RECIRCULATED, group, []
-            disposition = Disposition.LAP_LIMIT
+            disposition, claim = Disposition.LAP_LIMIT, replace(claim, percent_free=Fraction(0))
         group = self.plan.exceptions.get(disposition, 0)
         for tried in self._groups_from(group):
-            chutes = self._with_room(tried, gone_ns)
+            chutes = self._with_room(tried, claim)
             if chutes:
                 return disposition, group, chutes
-        return disposition, group, self._reachable(group, gone_ns) if is_last else []
+        return disposition, group, self._reachable(group, claim.gone_ns) if is_last else []
 
     def _groups_from(self, group: int) -> Iterator[int]:
         """Yield a group and its overflow groups, one after the other."""
@@ -372,7 +401,7 @@ class Line:
             yield group
             group = self.plan.groups[group].overflow
 
-    def _with_room(self, number: int, gone_ns: int) -> list[int]:
+    def _with_room(self, number: int, claim: Claim) -> list[int]:
         """Return up to four chutes of a group that can take a piece, by the group's policy."""
         group = self.plan.groups[number]
         free = []
@@ -380,7 +409,12 @@ class Line:
             chute = self.chutes.get(each)
             if chute is None or chute.locked or chute.state not in HAS_ROOM:
                 continue
-            if chute.fill + chute.reserved < chute.capacity and chute.travel_ns > gone_ns:
+            left_free = floor(chute.capacity * claim.percent_free / 100)
+            if (
+                chute.fill + chute.reserved + left_free < chute.capacity
+                and chute.travel_ns > claim.gone_ns
+                and chute.may_take(claim.now_ns)
+            ):
                 free.append(each)
         # Sorting is stable: equal loads keep the group's order.
         if group.policy == "balanced":

@@ -111,6 +111,7 @@ def plan_arrays(plan: naive.Plan) -> PlanArrays:
         group_chutes=np.array([n for group in groups for n in group.chutes], np.uint16),
         group_policy=np.array([0, *(POLICIES[group.policy] for group in groups)], np.uint16),
         group_overflow=np.array([0, *(group.overflow for group in groups)], np.uint16),
+        class_keep=np.array(plan.keep_free, np.uint16),
         disposition_group=dispositions,
     )
     return mapped(arrays)
@@ -165,6 +166,7 @@ def chute_records(chutes: Mapping[int, naive.Chute]) -> Records:
         record["exists"], record["state"], record["locked"] = 1, chute.state, chute.locked
         record["capacity"], record["fill"] = chute.capacity, chute.fill
         record["reserved"], record["travel_ns"] = chute.reserved, chute.travel_ns
+        record["per_minute"] = chute.per_minute
     return records
 
 

@@ -48,6 +48,9 @@ class Plan:
     checks: dict[str, str] = field(default_factory=dict)
     """The check digit, s10 or gs1, that a code must have to match a pattern."""
     limits: Limits = Limits()
+    keep_free: list[int] = field(default_factory=lambda: [0])
+    """Per cent of a chute's room that a class leaves to more urgent ones; the first is for unknown
+    classes."""
     labels: list[tuple[int, str, str]] = field(default_factory=list)
     """Brand, form (opaque, segments or keyed) and pattern of route labels."""
     label_rows: dict[tuple[int, str], int] = field(default_factory=dict)
@@ -78,6 +81,35 @@ class Chute:
     reserved: int = 0
     state: int = ChuteState.OPEN
     locked: bool = False
+    per_minute: int = 0
+    """Most pieces in any minute; 0 is no limit."""
+    tokens_ns: int = 0
+    """What its bucket holds at ``drawn_ns``; a piece draws the time that one has to wait."""
+    drawn_ns: int | None = None
+    """When the bucket was last drawn from; it is full before the first time."""
+
+    def may_take(self, now_ns: int) -> bool:
+        """Return whether its rate allows one more piece."""
+        return not self.per_minute or self._tokens_ns(now_ns) >= self._wait_ns()
+
+    def take(self, now_ns: int) -> None:
+        """Draw one piece from its bucket."""
+        if self.per_minute:
+            self.tokens_ns, self.drawn_ns = self._tokens_ns(now_ns) - self._wait_ns(), now_ns
+
+    def _tokens_ns(self, now_ns: int) -> int:
+        full_ns = self._at_once() * self._wait_ns()
+        if self.drawn_ns is None:
+            return full_ns
+        return min(full_ns, self.tokens_ns + now_ns - self.drawn_ns)
+
+    def _at_once(self) -> int:
+        return max(1, self.per_minute // 12)
+
+    def _wait_ns(self) -> int:
+        """Return the time to wait, so that burst and all that follow make a minute's rate."""
+        following = self.per_minute - self._at_once() + 1
+        return (60_000_000_000 + following - 1) // following
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +136,8 @@ class Piece:
     disposition: Disposition = Disposition.NONE
     revision: int = 0
     kept_in: int = 0
+    counted_at: int = 0
+    """Chute against whose rate it counts on this lap."""
     first_chute: int = 0
     weight_g: int = 0
     sizes_mm: tuple[int, int, int] = (0, 0, 0)

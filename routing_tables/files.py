@@ -23,10 +23,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_csv(
-    path: Path, columns: tuple[str, ...], problems: Problems
+    path: Path, columns: tuple[str, ...], problems: Problems, optional: tuple[str, ...] = ()
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield line number and values of each row, in the order of ``columns``.
+    """Yield line number and values of each row, in the order of ``columns`` and ``optional``.
 
+    The value of an optional column that is not there is empty.
     Takes what spreadsheets write: UTF-8 with or without BOM, any line ends, columns in any order,
     blanks around values, empty rows. A row of the wrong width is a problem and left out.
     """
@@ -37,9 +38,9 @@ def read_csv(
     line = 1
     try:
         header = [name.strip() for name in next(reader, [])]
-        if not check_header(path, header, columns, problems):
+        if not check_header(path, header, columns, problems, optional):
             return
-        order = [header.index(name) for name in columns]
+        order = [header.index(n) if n in header else -1 for n in columns + optional]
         width, rows, line = len(header), 0, reader.line_num + 1
         for raw in reader:
             row = [value.strip() for value in raw]
@@ -52,7 +53,7 @@ def read_csv(
                 return
             else:
                 rows += 1
-                yield line, [row[k] for k in order]
+                yield line, [row[k] if k >= 0 else "" for k in order]
             line = reader.line_num + 1
     except csv.Error as error:
         problems.add(

@@ -196,7 +196,8 @@ class Machine(Section):
     kind: Literal["loop", "diverter"] = "loop"
     """A loop brings a piece round again; a diverter line passes it once, to its end."""
     chutes: Path
-    """CSV: chute,position_mm,capacity_pieces. Positions run from the scanner, downstream."""
+    """CSV: chute,position_mm,capacity_pieces, and pieces_per_minute if wanted. Positions run from
+    the scanner, downstream."""
     speed_mm_s: int = Field(ge=100, le=5000)
     reaction_ms: int = Field(default=20, ge=0, le=1000)
     """What the PLC needs between holding an instruction and acting on it; on a diverter line also

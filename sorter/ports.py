@@ -161,13 +161,17 @@ CHUTE = np.dtype(
         ("capacity", "i4"),
         ("fill", "i4"),
         ("reserved", "i4"),
+        ("per_minute", "i4"),
         ("discharged", "i8"),
         ("travel_ns", "i8"),
+        ("rate_due_ns", "i8"),
     ],
     align=True,
 )
 """A chute, by its number. ``state`` is the PLC's ChuteState, ``locked`` the operator's word;
-``capacity``, ``fill`` and ``reserved`` count pieces; ``travel_ns`` from the scanner's photo-eye."""
+``capacity``, ``fill`` and ``reserved`` count pieces; ``travel_ns`` from the scanner's photo-eye.
+``per_minute`` is how many pieces it may take in a minute, 0 for any number; ``rate_due_ns`` when it
+could take another one if each were waited for (:mod:`sorter.assignment.rates`)."""
 
 
 class Batch(NamedTuple):

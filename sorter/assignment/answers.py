@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from plc_adapters.contract import CHUTES_MAX, Disposition, Records
 from sorter.assignment.arrays import SCALAR_LAP_LIMIT, SCALAR_MARGIN_NS, PlanArrays, PreAdviceArrays
-from sorter.assignment.choice import choose, name_chutes
+from sorter.assignment.choice import choose, claim_of, name_chutes
 from sorter.assignment.compiled import compiled
 from sorter.assignment.holds import find_hold, is_hold
 from sorter.assignment.identity import write_identity
@@ -76,9 +76,13 @@ def decide_answer(
     gone_ns = now_ns + int(plan.scalars[SCALAR_MARGIN_NS]) + ON_ITS_WAY_NS
     gone_ns -= int(piece["scanned_ns"])
     named = decision["chutes"]
-    disposition, group = name_chutes(disposition, group, lap, chutes, plan, gone_ns, named)
+    service_class = int(decision["service_class"])
+    disposition, group = name_chutes(
+        disposition, group, service_class, lap, chutes, plan, now_ns, gone_ns, named
+    )
     is_last = lap >= int(plan.scalars[SCALAR_LAP_LIMIT])
-    if disposition == OVERFLOW and not is_last and choose(group, chutes, plan, 0, named) > 0:
+    next_lap = claim_of(service_class, lap, plan, now_ns, 0)
+    if disposition == OVERFLOW and not is_last and choose(group, chutes, plan, next_lap, named) > 0:
         disposition = RECIRCULATED
         for k in range(CHUTES_MAX):
             named[k] = 0

@@ -16,10 +16,12 @@ def decide_apart(
 ) -> int:  # fmt: skip
     """Decide each scan as though its piece were alone on the machine, answered at once.
 
+    A chute's rate does not count: a piece alone uses none up.
+
     Args:
         events: EVENT[n], scans.
         pieces: PIECE[n], the piece of each; what is decided is written to it.
-        chutes: CHUTE by number; as it was when this returns.
+        chutes: CHUTE by number; not changed.
         plan: The sort plan.
         pre: The pre-advised waybills.
         decisions: DECISION[n]; the i-th is that of the i-th scan, untouched where it has none.
@@ -28,7 +30,9 @@ def decide_apart(
         Number of decisions.
     """
     row = np.zeros(1, np.int32)
-    return int(decide_each(events, pieces, chutes, plan, pre, decisions, row))
+    machine = chutes.copy()
+    machine["per_minute"] = 0
+    return int(decide_each(events, pieces, machine, plan, pre, decisions, row))
 
 
 @compiled

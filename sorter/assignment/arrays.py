@@ -61,6 +61,8 @@ class PlanArrays(NamedTuple):
     ``group_first``: int32[groups + 2] and ``group_chutes``: uint16, the chutes of group g at
     ``group_first[g]:group_first[g + 1]``; ``group_policy``: uint16[groups + 1];
     ``group_overflow``: uint16[groups + 1], the group to try next, 0 for none. Group 0 is none.
+    ``class_keep``: uint16[classes + 1], per cent of a chute's room that a service class leaves to
+    more urgent ones; class 0 is unknown.
     ``disposition_group``: uint16[DISPOSITIONS_MAX], where each exception goes.
     """
 
@@ -79,6 +81,7 @@ class PlanArrays(NamedTuple):
     group_chutes: NDArray[np.uint16]
     group_policy: NDArray[np.uint16]
     group_overflow: NDArray[np.uint16]
+    class_keep: NDArray[np.uint16]
     disposition_group: NDArray[np.uint16]
 
 

@@ -24,7 +24,9 @@ below, the first that matches ends it:
 4. Group: the zone of the longest known prefix, with the brand and class. A brand or class beyond
    the plan's is taken as unknown (0).
 5. Chutes: by the group's policy, else its overflow groups'. Else the piece stays on for a lap, and
-   at the plan's lap limit goes to the exception group for that.
+   at the plan's lap limit goes to the exception group for that. A chute is passed over whose rate
+   is used up (:mod:`sorter.assignment.rates`), or whose room is kept for more urgent classes
+   (:mod:`sorter.assignment.choice`); neither counts for a chute named in spite of having no room.
 
 An expired row of pre-advice is as if it were not there.
 
@@ -159,9 +161,11 @@ def decide(
     margin_ns = int(plan.scalars[SCALAR_MARGIN_NS])
     event_ns = int(event["event_ns"])
     named = decision["chutes"]
+    gone_ns = now_ns + margin_ns - event_ns
     disposition, group = name_chutes(
-        disposition, group, lap, chutes, plan, now_ns + margin_ns - event_ns, named
-    )
+        disposition, group, int(decision["service_class"]), lap, chutes, plan, now_ns, gone_ns,
+        named,
+    )  # fmt: skip
     write_decision(
         disposition, group, event, piece, event_ns, int(event["sequence"]), chutes, plan, now_ns,
         decision,
@@ -184,7 +188,7 @@ def decide_batch(
         n: Number of events.
         pieces: PIECE, the table of pieces in flight; what is decided is written to it.
         rows: int32[>= n], each event's row in ``pieces``, −1 where its piece is not in flight.
-        chutes: CHUTE by number; ``reserved`` is kept.
+        chutes: CHUTE by number; ``reserved`` and ``rate_due_ns`` are kept.
         plan: The sort plan.
         pre: The pre-advised waybills.
         now_ns: The instant of deciding, on the service's clock.

@@ -10,6 +10,7 @@ The model, kept simple so that it can be told:
 - A chute that is full takes nothing. It is full once its last piece has come in, travel time after
   that piece's scan; it is empty again a fixed time after that. A chute that never fills is never
   emptied.
+- A chute's rate and the room that classes leave each other count as in the decision.
 - A piece without a chute comes by again one lap later, up to the plan's lap limit.
 - A piece that comes to a full chute on its last lap is counted in it and leaves with what is there.
 - What the upstream host said of a piece is known from its first scan on. Where it said nothing, a
@@ -23,10 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plc_adapters.contract import CHUTES_MAX, Disposition, Records
-from sorter.assignment.arrays import PlanArrays
+from sorter.assignment.arrays import SCALAR_LAP_LIMIT, SCALAR_MARGIN_NS, PlanArrays
 from sorter.assignment.choice import name_chutes
 from sorter.assignment.compiled import compiled
 from sorter.assignment.kernels import route
+from sorter.assignment.rates import take
 from sorter.assignment.upstream import wait_for_host
 
 ROUTED = int(Disposition.ROUTED)
@@ -76,8 +78,9 @@ def empty_due(
 
 @compiled
 def decide_recorded(
-    scan: np.void, lap: int, chutes: Records, plan: PlanArrays, named: NDArray[np.uint16]
-) -> tuple[int, int]:
+    scan: np.void, lap: int, now_ns: int, chutes: Records, plan: PlanArrays,
+    named: NDArray[np.uint16],
+) -> tuple[int, int]:  # fmt: skip
     """Decide a recorded piece; return disposition and group, and write the chutes ``named``."""
     disposition, group = int(scan["finding"]), 0
     if disposition == ROUTED:
@@ -88,7 +91,10 @@ def decide_recorded(
             group = route(destination, int(scan["brand"]), int(scan["service_class"]), plan)
             if group == 0:
                 disposition = NO_ROUTE
-    return name_chutes(disposition, group, lap, chutes, plan, int(plan.scalars[2]), named)
+    return name_chutes(
+        disposition, group, int(scan["service_class"]), lap, chutes, plan, now_ns,
+        int(plan.scalars[SCALAR_MARGIN_NS]), named,
+    )  # fmt: skip
 
 
 def replay(
@@ -99,7 +105,8 @@ def replay(
 
     Args:
         scans: SCAN[n], by instant: each piece's first scan.
-        chutes: CHUTE by number, as at the first scan; ``fill`` and ``discharged`` are kept.
+        chutes: CHUTE by number, as at the first scan; ``fill``, ``discharged`` and
+            ``rate_due_ns`` are kept.
         plan: The plan.
         lap_ns: Once round the sorter.
         empty_ns: From a chute's last piece to its being empty again.
@@ -161,19 +168,20 @@ def replay_all(
             next_due_ns = empty_due(now_ns, chutes, due_ns, emptied)
         end = ends[piece]
         lap = int(end["laps"])
-        disposition, group = decide_recorded(scans[piece], lap, chutes, plan, named)
+        disposition, group = decide_recorded(scans[piece], lap, now_ns, chutes, plan, named)
         decisions += 1
         minute = (now_ns - int(scans[0]["scanned_ns"])) // MINUTE_NS
         minutes[min(minute, len(minutes) - 1)] += 1
         end["disposition"], end["group"], end["chute"] = disposition, group, named[0]
         number = int(named[0])
         if number == 0:
-            if lap < int(plan.scalars[1]):
+            if lap < int(plan.scalars[SCALAR_LAP_LIMIT]):
                 waiting[put % count], back_ns[put % count] = piece, now_ns + lap_ns
                 put += 1
                 end["laps"] = lap + 1
             continue
         chute = chutes[number]
+        take(chute, now_ns)
         chute["fill"] = int(chute["fill"]) + 1
         chute["discharged"] = int(chute["discharged"]) + 1
         if int(chute["fill"]) >= int(chute["capacity"]) and due_ns[number] == NEVER_NS:

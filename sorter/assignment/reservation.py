@@ -9,6 +9,7 @@ import numpy as np
 from plc_adapters.contract import CHUTES_MAX, CODE_BYTES, Disposition, Records
 from sorter.assignment.compiled import compiled
 from sorter.assignment.holds import is_hold
+from sorter.assignment.rates import take
 from sorter.ports import HELD_BACK
 
 CONFLICT = int(Disposition.CONFLICT)
@@ -37,7 +38,7 @@ def reserve(piece: np.void, chutes: Records, number: int) -> None:
 
 @compiled
 def hold(decision: np.void, piece: np.void, chutes: Records) -> None:
-    """Apply a decision to its piece and move the piece's room to the first chute named."""
+    """Apply a decision to its piece; move its room, and count it, to the first chute named."""
     piece["disposition"] = decision["disposition"]
     piece["revision"] = decision["revision"]
     piece["group"] = decision["group"]
@@ -52,9 +53,11 @@ def hold(decision: np.void, piece: np.void, chutes: Records) -> None:
         piece["conflict"] = 1
     named = decision["chutes"]
     held = piece["chutes"]
+    first = int(named[0])
+    if 0 < first < len(chutes) and first != int(held[0]):
+        take(chutes[first], int(decision["decided_ns"]))
     for k in range(CHUTES_MAX):
         held[k] = named[k]
-    first = int(named[0])
     if int(piece["first_chute"]) == 0:
         piece["first_chute"] = first
     reserve(piece, chutes, first)

@@ -42,6 +42,7 @@ def empty_plan() -> PlanArrays:
         group_chutes=np.zeros(0, np.uint16),
         group_policy=np.zeros(1, np.uint16),
         group_overflow=np.zeros(1, np.uint16),
+        class_keep=np.zeros(1, np.uint16),
         disposition_group=np.zeros(DISPOSITIONS_MAX, np.uint16),
     )
 

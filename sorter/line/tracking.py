@@ -18,7 +18,7 @@ SNAPSHOT_FORMAT = 1
 """Version of the snapshot; another one is refused."""
 COUNTER_NAMES = tuple(counter.name.lower() for counter in Counter)
 """Names of :attr:`Tracking.counters`, in their order."""
-LIVE_CHUTE_FIELDS = ("state", "locked", "fill", "discharged")
+LIVE_CHUTE_FIELDS = ("state", "locked", "fill", "discharged", "rate_due_ns")
 """What a snapshot brings back of a chute; the rest is the machine's, or kept room counted anew."""
 
 

@@ -20,6 +20,7 @@ from plc_adapters.contract import (
     ScanStatus,
 )
 from sorter.assignment.compiled import compiled
+from sorter.assignment.rates import take
 from sorter.assignment.reservation import hold, release, reserve
 from sorter.line.books import Counter, Register, TrackArrays
 from sorter.line.piece_table import begin, drop, find_slot, measure, settle_boot
@@ -127,6 +128,9 @@ def take_over(event: np.void, piece: np.void, chutes: Records) -> None:
     """Make what the PLC holds the truth here, and keep room where it will send the piece."""
     known = piece["chutes"]
     held = event["chutes"]
+    leads_to = int(held[0])
+    if 0 < leads_to < len(chutes) and leads_to != int(known[0]):
+        take(chutes[leads_to], int(event["event_ns"]))
     first = int(piece["first_chute"])
     if first == 0 or first == known[0]:
         piece["first_chute"] = held[0]
@@ -212,6 +216,9 @@ def fill_chute(event: np.void, piece: np.void, t: TrackArrays) -> None:
         counters[Counter.INTO_FULL] += 1
     chute["fill"] = int(chute["fill"]) + 1
     chute["discharged"] = int(chute["discharged"]) + 1
+    if number != int(piece["chutes"][0]):
+        # It counts here as if it had been decided for here: by the instant it was at the scanner.
+        take(chute, int(event["event_ns"]) - int(chute["travel_ns"]))
     if event["status"] == SORTED and piece["disposition"] != NONE:
         for k in range(CHUTES_MAX):
             if piece["chutes"][k] == number:

@@ -94,6 +94,7 @@ def compile_plan(
             [0, *(numbers[group.overflow] if group.overflow else 0 for group in groups)],
             np.uint16,
         ),
+        class_keep=_class_keep(plan, network),
         disposition_group=dispositions,
     )
     metadata = {
@@ -105,6 +106,11 @@ def compile_plan(
         "service_classes": ["", *network.service_classes],
     }
     return arrays, metadata
+
+
+def _class_keep(plan: Plan, network: Network) -> NDArray[np.uint16]:
+    shares = plan.kept_free(network.service_classes)
+    return np.array([shares[-1], *shares], np.uint16)
 
 
 def _scalars(plan: Plan, version: int, reaction_ms: int) -> NDArray[np.int64]:

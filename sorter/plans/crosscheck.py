@@ -66,6 +66,7 @@ def crosscheck(plan: Plan, network: Network, chutes: Records, centre: str) -> Fi
     _check_exceptions(plan, findings)
     _check_holds(plan, findings)
     _check_routes(plan, findings)
+    _check_classes(plan, network, findings.problems)
     _warn_of_unused(plan, findings)
     return findings
 
@@ -194,6 +195,25 @@ def _check_routes(plan: Plan, findings: Findings) -> None:
             plan.source,
             f"groups.{name}: missing, but the routes send prefix {_some(prefixes)} there; add it",
         )
+
+
+def _check_classes(plan: Plan, network: Network, problems: Problems) -> None:
+    """A class that is less urgent leaves no less room free."""
+    classes = network.service_classes
+    for name in plan.keep_free:
+        if name not in classes:
+            problems.add(
+                f"{plan.source}: keep_free.{name}",
+                f"no service class; name one of {', '.join(classes)}",
+            )
+    shares = plan.kept_free(classes)
+    for k in range(1, len(classes)):
+        if shares[k] < shares[k - 1]:
+            problems.add(
+                f"{plan.source}: keep_free",
+                f"{classes[k - 1]} leaves {shares[k - 1]} % free and the less urgent {classes[k]} "
+                f"{shares[k]} %; give {classes[k]} at least as much",
+            )
 
 
 def _warn_of_unused(plan: Plan, findings: Findings) -> None:

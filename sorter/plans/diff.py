@@ -198,15 +198,19 @@ def _parts(a: Plan, b: Plan) -> list[str]:
             before, after = a.exceptions.of(disposition), b.exceptions.of(disposition)
             if before != after:
                 lines.append(f"exceptions.{disposition.name.lower()}: {before} -> {after}")
-    if a.centre != b.centre:
-        lines.append(f"centre: {a.centre} -> {b.centre}")
-    if a.laps != b.laps:
-        lines.append(f"laps: {a.laps} -> {b.laps}")
-    if a.host_laps != b.host_laps:
-        lines.append(f"upstream.waiting_laps: {a.host_laps} -> {b.host_laps} (0: does not ask)")
-    if a.spare != b.spare:
-        lines.append(f"spare: {list(a.spare)} -> {list(b.spare)}")
-    return lines
+    return lines + _settings(a, b)
+
+
+def _settings(a: Plan, b: Plan) -> list[str]:
+    """Return what changes in a plan's settings, one line each."""
+    was: dict[str, object] = {"centre": a.centre, "laps": a.laps, "spare": list(a.spare)}
+    now: dict[str, object] = {"centre": b.centre, "laps": b.laps, "spare": list(b.spare)}
+    for plan, told in ((a, was), (b, now)):
+        told["upstream.waiting_laps"] = plan.host_laps or "does not ask"
+        for name in sorted(a.keep_free.keys() | b.keep_free.keys()):
+            told[f"keep_free.{name}"] = plan.keep_free.get(name, "default")
+        told |= {f"limits.{name}": value for name, value in plan.limits.model_dump().items()}
+    return [f"{name}: {was[name]} -> {now[name]}" for name in was if was[name] != now[name]]
 
 
 def _group_parts(name: str, a: Group, b: Group) -> list[str]:

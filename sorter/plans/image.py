@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from sorter.errors import ConfigError, UnavailableError
 
 MAGIC = b"SORTIMG\0"
-FORMAT = 4
+FORMAT = 5
 """Rises with every change of what the arrays mean or how long they are."""
 PREFIX = struct.Struct("<8sII32s")
 ALIGNMENT = 64

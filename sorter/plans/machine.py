@@ -11,6 +11,9 @@ from sorter.errors import ConfigError
 from sorter.ports import CHUTE
 
 COLUMNS = ("chute", "position_mm", "capacity_pieces")
+RATE_COLUMN = "pieces_per_minute"
+RATE_MAX = 6_000
+"""Pieces a minute of one chute; no sorter feeds one faster."""
 POSITION_MAX_MM = 2_000_000
 """Farthest chute; the longest loops surveyed have some 600 chutes on well under a kilometre."""
 CAPACITY_MAX = 100_000
@@ -21,8 +24,9 @@ def load_chutes(path: Path, speed_mm_s: int) -> Records:
     """Load a machine's chutes, in the order in which a piece passes them.
 
     Args:
-        path: CSV: chute,position_mm,capacity_pieces. Positions are measured from the scanner's
-            photo-eye downstream and rise from row to row.
+        path: CSV: chute,position_mm,capacity_pieces and, if wanted, pieces_per_minute. Positions
+            are measured from the scanner's photo-eye downstream and rise from row to row. A chute
+            takes at most so many pieces in a minute; empty is no limit.
         speed_mm_s: Speed of the sorter.
 
     Returns:
@@ -35,7 +39,7 @@ def load_chutes(path: Path, speed_mm_s: int) -> Records:
     chutes = np.zeros(CHUTE_NUMBER_MAX + 1, CHUTE)
     lines: dict[int, int] = {}
     passed_mm = 0
-    for line, row in read_csv(path, COLUMNS, problems):
+    for line, (*row, rate) in read_csv(path, COLUMNS, problems, (RATE_COLUMN,)):
         where = f"{path}:{line}"
         limits = (CHUTE_NUMBER_MAX, POSITION_MAX_MM, CAPACITY_MAX)
         number, position_mm, capacity = (
@@ -55,7 +59,8 @@ def load_chutes(path: Path, speed_mm_s: int) -> Records:
                 )
             passed_mm = position_mm
         travel_ns = position_mm * 1_000_000_000 // speed_mm_s
-        chutes[number] = (1, ChuteState.OPEN, 0, capacity, 0, 0, 0, travel_ns)
+        per_minute = _number(where, RATE_COLUMN, rate, RATE_MAX, problems) if rate else 0
+        chutes[number] = (1, ChuteState.OPEN, 0, capacity, 0, 0, per_minute, 0, travel_ns, 0)
     if not lines and not problems.count:
         problems.add(path, "no chutes; add a row for each")
     if problems.count:

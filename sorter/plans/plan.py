@@ -17,6 +17,9 @@
     intercepted = "HELD"        # and the other holds; each may be left out
     ...
 
+    [keep_free]                 # per cent of each chute's room a class leaves to more urgent ones
+    economy = 20                # see below; each class may be left out
+
     [limits]                    # a piece beyond one is held; 0 or left out is no limit
     weight_g = 30000
     length_mm = 1200
@@ -29,8 +32,15 @@
 
 A chute belongs to one group only, so that what lies in it is known by its number. Chutes are shared
 by sharing a group: several routes, exceptions and overflows may name the same one.
+
+Where chutes run short, ``keep_free`` lets the more urgent pieces come first: a piece of a class is
+not put into the last part of a chute's room, but tries the group's other chutes, its overflow, and
+then the next lap. The part shrinks with every lap and is nothing on the last. A class that is left
+out keeps :data:`KEEP_FREE_STEP` more than the one before it; the most urgent none. A piece of
+unknown class counts as of the last.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -40,7 +50,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from plc_adapters.contract import CHUTE_NUMBER_MAX, LAPS_MAX, Disposition
 from routing_tables.errors import Problems
 from routing_tables.files import read_toml
-from routing_tables.schema import NAME
+from routing_tables.schema import CLASSES_MAX, NAME
 from sorter.errors import ConfigError
 
 FROM_NETWORK = "network"
@@ -50,12 +60,17 @@ GROUPS_MAX = CHUTE_NUMBER_MAX
 
 UNCLEAR = (Disposition.AMBIGUOUS, Disposition.BAG)
 """Exceptions that a plan need not name: they then go where codes that are no waybills go."""
+KEEP_FREE_STEP = 5
+"""Per cent of room by which one class leaves more free than the next more urgent one."""
+KEEP_FREE_MAX = 90
+"""Most that a class can be told to leave free, in per cent."""
 WEIGHT_MAX_G = 10_000_000
 """Highest limit of weight: ten tonnes."""
 SIZE_MAX_MM = 32_767
 """Highest limit of a length; the PLC reports no longer one."""
 
 GroupName = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+Share = Annotated[int, Field(strict=True, ge=0, le=KEEP_FREE_MAX)]
 Chute = Annotated[int, Field(strict=True, ge=1, le=CHUTE_NUMBER_MAX)]
 
 
@@ -151,6 +166,7 @@ class _PlanFile(_Section):
     spare: list[Chute] = Field(default_factory=list, max_length=CHUTE_NUMBER_MAX)
     groups: dict[GroupName, Group] = Field(min_length=1, max_length=GROUPS_MAX)
     exceptions: Exceptions
+    keep_free: dict[str, Share] = Field(default_factory=dict, max_length=CLASSES_MAX)
     limits: Limits = Limits()
     upstream: Upstream | None = None
 
@@ -173,6 +189,15 @@ class Plan:
     """Chutes of the machine that no group uses on purpose."""
     host_laps: int = 0
     """Laps that a piece waits for the upstream host; 0 where it is not asked."""
+    keep_free: dict[str, int] = field(default_factory=dict)
+    """Per cent of each chute's room that service classes leave to more urgent ones, as given."""
+
+    def kept_free(self, service_classes: Sequence[str]) -> tuple[int, ...]:
+        """Return what each class leaves free, most urgent first, in per cent."""
+        return tuple(
+            self.keep_free.get(name, min(rank * KEEP_FREE_STEP, KEEP_FREE_MAX))
+            for rank, name in enumerate(service_classes)
+        )
 
 
 def load_plan(path: Path) -> Plan:
@@ -196,4 +221,5 @@ def load_plan(path: Path) -> Plan:
         limits=file.limits,
         spare=tuple(file.spare),
         host_laps=file.upstream.waiting_laps if file.upstream else 0,
+        keep_free=file.keep_free,
     )

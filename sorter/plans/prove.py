@@ -28,7 +28,12 @@ from plc_adapters.contract import (
 )
 from routing_tables.codes import compile_codes
 from routing_tables.schema import NO_ROUTE, LabelRow, Network
-from sorter.assignment.arrays import POLICY_ORDERED, PlanArrays, no_pre_advice
+from sorter.assignment.arrays import (
+    POLICY_ORDERED,
+    SCALAR_MARGIN_NS,
+    PlanArrays,
+    no_pre_advice,
+)
 from sorter.assignment.choice import OVERFLOW_HOPS_MAX, name_chutes
 from sorter.assignment.warmup import mapped, mapped_pre_advice
 from sorter.plans.barcodes import waybills_of
@@ -338,6 +343,8 @@ def _ask_exception(
             shown = " ".join(text.decode() for text in texts)
             return int(made["group"]), int(made["chutes"][0]), shown
     first = np.zeros(CHUTES_MAX, np.uint16)
-    gone_ns = int(bench.arrays.scalars[2])
-    _, group = name_chutes(int(disposition), 0, 0, chutes, bench.arrays, gone_ns, first)
+    gone_ns = int(bench.arrays.scalars[SCALAR_MARGIN_NS])
+    _, group = name_chutes(
+        int(disposition), 0, 0, FIRST_LAP, chutes, bench.arrays, 0, gone_ns, first
+    )
     return int(group), int(first[0]), ""

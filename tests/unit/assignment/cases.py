@@ -139,6 +139,8 @@ def chained(made: dict[int, naive.Group]) -> dict[int, naive.Group]:
     return made
 
 
+KEEPS = st.just([0]) | st.lists(st.sampled_from([0, 0, 25, 34, 50, 90]), min_size=1, max_size=3)
+RATES = st.sampled_from([0, 0, 0, 1, 2, 30, 60, 240])
 MEASURES = [-1, 0, 1, 99, 100, 101]
 LIMITS = st.just(naive.Limits()) | st.builds(
     naive.Limits,
@@ -189,6 +191,7 @@ def plans(draw: st.DrawFn, *, friendly: bool) -> naive.Plan:
         unproved=draw(st.sets(st.sampled_from(patterns))) if patterns else set(),
         checks=CHECKED if draw(st.booleans()) else {},
         limits=draw(LIMITS),
+        keep_free=draw(KEEPS),
         labels=draw(st.lists(st.sampled_from(labels), unique=True)) if labels else [],
         label_rows=draw(rows),
     )
@@ -212,7 +215,9 @@ def advices(draw: st.DrawFn, *, friendly: bool) -> dict[bytes, naive.Advice]:
 
 def machines(*, friendly: bool) -> st.SearchStrategy[dict[int, naive.Chute]]:
     travel = st.integers(1, 40).map(lambda halves: halves * SECOND // 2)
-    good = st.builds(naive.Chute, capacity=st.sampled_from([2, 1, 3, 4]), travel_ns=travel)
+    good = st.builds(
+        naive.Chute, capacity=st.sampled_from([2, 1, 3, 4]), travel_ns=travel, per_minute=RATES
+    )
     if friendly:
         return st.fixed_dictionaries(dict.fromkeys(CHUTE_NUMBERS, good))
     any_chute = st.builds(
@@ -222,6 +227,7 @@ def machines(*, friendly: bool) -> st.SearchStrategy[dict[int, naive.Chute]]:
         fill=st.integers(0, 3),
         state=st.sampled_from([0, *map(int, ChuteState)]),
         locked=st.booleans(),
+        per_minute=RATES,
     )
     return st.dictionaries(st.sampled_from(CHUTE_NUMBERS), any_chute | good)
 

@@ -22,6 +22,7 @@ from sorter.ports import DECISION, PIECE
 from tests.unit.assignment.cases import (
     CODES,
     DESTINATIONS,
+    RATES,
     SECOND,
     START_NS,
     advices,
@@ -62,6 +63,7 @@ def test_scans_decided_apart_know_nothing_of_each_other(data: st.DataObject) -> 
         (expected,) = alone.batch([scan], scan.event_ns)
         for chute in expected.chutes[:1]:
             machine[chute].reserved -= 1
+            machine[chute].drawn_ns = None
         assert decision_of(decision) == expected
 
 
@@ -121,12 +123,13 @@ class Model:
             disposition = Disposition.HOST_LATE if late else Disposition.AWAITING_HOST
         elif disposition == Disposition.ROUTED:
             disposition, group = self._line._route(disposition, piece.facts)
-        disposition, group, chutes = self._line._chutes(
-            disposition, group, lap, self._line.plan.margin_ns
-        )
+        margin_ns = self._line.plan.margin_ns
+        claim = self._line._claim(disposition, piece.facts, lap, now_ns, margin_ns)
+        disposition, group, chutes = self._line._chutes(disposition, group, lap, claim)
         into = chutes[0] if chutes else 0
         if into:
             chute = self._line.chutes[into]
+            chute.take(now_ns)
             if chute.fill + chute.reserved < chute.capacity:
                 chute.reserved += 1
                 self._plan_for(now_ns + chute.travel_ns, self.DISCHARGE, into, 0)
@@ -155,7 +158,12 @@ def recordings(draw: st.DrawFn) -> list[Recorded]:
     plans(friendly=True),
     st.dictionaries(
         st.integers(1, 9),
-        st.builds(naive.Chute, st.integers(1, 3), st.integers(1, 9).map(lambda s: s * SECOND)),
+        st.builds(
+            naive.Chute,
+            st.integers(1, 3),
+            st.integers(1, 9).map(lambda s: s * SECOND),
+            per_minute=RATES,
+        ),
         min_size=1,
     ),
     recordings(),

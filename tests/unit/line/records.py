@@ -29,7 +29,7 @@ def machine() -> Records:
     """Four chutes of two pieces each, 10 to 40 seconds behind the scanner."""
     chutes = np.zeros(CHUTE_NUMBER_MAX + 1, CHUTE)
     for number in CHUTES:
-        chutes[number] = (1, ChuteState.OPEN, 0, CAPACITY, 0, 0, 0, number * 10 * SECOND)
+        chutes[number] = (1, ChuteState.OPEN, 0, CAPACITY, 0, 0, 0, 0, number * 10 * SECOND, 0)
     return chutes
 
 

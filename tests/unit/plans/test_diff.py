@@ -44,6 +44,18 @@ def test_a_plan_does_what_it_does(compared: Compare) -> None:
     assert (found.before, found.after) == ("hub-demo", "again")
 
 
+def test_settings(compared: Compare) -> None:
+    found = compared(
+        ("laps = 3", "laps = 2"),
+        ("weight_g = 30000", "weight_g = 20000"),
+        ("[limits]", "[keep_free]\neconomy = 40\n\n[limits]"),
+    )
+    assert not found.changes
+    assert found.parts == (
+        "laps: 3 -> 2", "keep_free.economy: default -> 40", "limits.weight_g: 30000 -> 20000",
+    )  # fmt: skip
+
+
 def test_a_chute_moved_between_groups(compared: Compare, network: Network) -> None:
     found = compared(
         ("chutes = [1, 2, 3, 4, 5, 6]", "chutes = [1, 2, 3, 4, 5]"),
@@ -97,7 +109,7 @@ def test_parts(compared: Compare) -> None:
         "group OVERFLOW: order of chutes [54, 55] -> [55, 54]",
         "exceptions.no_read: NO-READ -> REJECT",
         "laps: 3 -> 4",
-        "upstream.waiting_laps: 0 -> 2 (0: does not ask)",
+        "upstream.waiting_laps: does not ask -> 2",
     )
 
 

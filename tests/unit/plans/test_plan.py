@@ -398,6 +398,48 @@ def test_every_error_of_a_machine(tmp_path: Path) -> None:
         assert problem.startswith(f"{path}:{start}")
 
 
+def test_rates_of_a_machine(tmp_path: Path) -> None:
+    path = tmp_path / "chutes.csv"
+    path.write_text(
+        "chute,position_mm,capacity_pieces,pieces_per_minute\n1,1000,10,30\n2,2000,10,\n3,3000,9,6000\n"
+    )
+    chutes = load_chutes(path, 1000)
+    assert chutes["per_minute"][1:5].tolist() == [30, 0, 6000, 0]
+    assert not chutes["rate_due_ns"].any()
+    path.write_text(
+        "pieces_per_minute,chute,position_mm,capacity_pieces\n0,1,1000,10\n6001,2,2000,10\nx,3,3000,9\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_chutes(path, 1000)
+    assert caught.value.problems == tuple(
+        f"{path}:{line}: pieces_per_minute: {text!r}; give a whole number from 1 to 6000"
+        for line, text in ((2, "0"), (3, "6001"), (4, "x"))
+    )
+
+
+def test_room_kept_free_for_more_urgent_classes(
+    plan_file: Path, network: Network, chutes: Records, change: Change
+) -> None:
+    def kept() -> list[int]:
+        arrays, _ = compile_plan(load_plan(plan_file), network, chutes, 1, "LYG-HUB", 0)
+        return [int(share) for share in arrays.class_keep]
+
+    assert network.service_classes == ("same_hour", "same_day", "next_day", "economy")
+    assert kept() == [15, 0, 5, 10, 15]
+    change("[limits]", "[keep_free]\neconomy = 40\nsame_day = 0\n\n[limits]")
+    assert kept() == [40, 0, 0, 10, 40]
+    change("economy = 40", "economy = 9\nexpress = 5")
+    assert check_plan(plan_file, network, chutes).problems == (
+        f"{plan_file}: keep_free.express: no service class; name one of same_hour, same_day, "
+        "next_day, economy",
+        f"{plan_file}: keep_free: next_day leaves 10 % free and the less urgent economy 9 %; give "
+        "economy at least as much",
+    )
+    change("economy = 9", "economy = 91")
+    (problem,) = check_plan(plan_file, network, chutes).problems
+    assert problem.startswith(f"{plan_file}: keep_free.economy: Input should be less than or equal")
+
+
 def test_machine_without_chutes(tmp_path: Path) -> None:
     path = tmp_path / "chutes.csv"
     path.write_text("chute,position_mm,capacity_pieces\n")
