@@ -17,7 +17,10 @@ import sorter
 from sorter.api import models, views
 from sorter.api.control import LineControl, control_router
 from sorter.api.health import checks
+from sorter.api.jobs import JobDesk, jobs_router
 from sorter.api.pieces import Histories, PieceStore
+from sorter.api.plans import plans_router
+from sorter.api.pre_advice import pre_advice_router
 from sorter.api.problems import Problem, ProblemError, handle_problems, problem, responses
 from sorter.errors import UnavailableError
 from sorter.outlets.metrics import Exposition
@@ -64,6 +67,9 @@ class Face:
     recorder: RecorderBoardReader
     store: PieceStore
     control: LineControl
+    jobs: JobDesk
+    names: list[str]
+    """Of the site's lines, whether they run or not."""
 
     def line(self, name: str) -> tuple[ProcessView, LineView]:
         """Return a line by name; ProblemError where there is none of that name."""
@@ -89,6 +95,7 @@ def create_app(face: Face) -> FastAPI:
         try:
             yield
         finally:
+            await face.jobs.close()
             await face.store.close()
 
     app = FastAPI(
@@ -105,6 +112,9 @@ def create_app(face: Face) -> FastAPI:
     app.include_router(_lines(face))
     app.include_router(_pieces(face))
     app.include_router(control_router(face.control))
+    app.include_router(plans_router(face.jobs, face.names))
+    app.include_router(pre_advice_router(face.jobs))
+    app.include_router(jobs_router(face.jobs))
     _page(app)
     _describe(app)
 

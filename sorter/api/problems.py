@@ -44,12 +44,13 @@ class Problem(BaseModel):
 
 
 class ProblemError(Exception):
-    """Ends a request with a problem."""
+    """Ends a request with a problem; ``more`` are members of its own (RFC 9457, section 3.2)."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, **more: Any) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.more = more
 
 
 class ProblemResponse(Response):
@@ -86,7 +87,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def _own(request: Request, error: ProblemError) -> Response:
-        return problem(request, error.status, error.detail)
+        return problem(request, error.status, error.detail, **error.more)
 
     @app.exception_handler(UnavailableError)
     async def _unavailable(request: Request, error: UnavailableError) -> Response:

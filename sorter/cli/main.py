@@ -17,6 +17,7 @@ from sorter.cli import (
     plc,
     plc_certificate,
     plc_profiles,
+    pre_advice,
     run,
     trace,
 )
@@ -41,6 +42,7 @@ app.command("trace", help=trace.HELP)(trace.trace)
 app.add_typer(config.app, name="config", help="Look at site files.")
 plan_proof.register(plan.app)
 app.add_typer(plan.app, name="plan", help="Look after sort plans.")
+app.add_typer(pre_advice.app, name="pre-advice", help="Load waybills that brands send ahead.")
 plc_profiles.register(plc.app)
 plc_certificate.register(plc.app)
 app.add_typer(plc.app, name="plc", help="Bring a PLC to talk to the service.")

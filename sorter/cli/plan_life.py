@@ -91,7 +91,7 @@ def activate(
 ) -> None:
     """Activate a version."""
     site = load_site(config)
-    client, chosen = LineClient(StatePaths(site.site.state_dir)), _line(site, line)
+    client, chosen = LineClient(StatePaths(site.site.state_dir)), line_of(site, line)
     if expect is None:
         expect = _active(client, chosen)
     number = int(version) if version.isdecimal() else _compiled(site, chosen, Path(version), why)
@@ -112,7 +112,7 @@ def roll_back(
 ) -> None:
     """Roll back."""
     site = load_site(config)
-    client, chosen = LineClient(StatePaths(site.site.state_dir)), _line(site, line)
+    client, chosen = LineClient(StatePaths(site.site.state_dir)), line_of(site, line)
     if expect is None:
         expect = _active(client, chosen)
     answer = client.ask({
@@ -122,7 +122,8 @@ def roll_back(
     _tell(answer, as_json=as_json)
 
 
-def _line(site: SiteFile, name: str) -> Line:
+def line_of(site: SiteFile, name: str) -> Line:
+    """Return a line of a site by name, the only one if no name is given."""
     for line in site.lines:
         if line.name == name or (not name and len(site.lines) == 1):
             return line

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,26 +16,29 @@ from rich.progress import Progress
 from routing_tables.load import load_network
 from routing_tables.schema import lianyungang
 from sorter.cli.plan import SPEED_MM_S
+from sorter.cli.plan_life import LineName, line_of
+from sorter.config import load_site
 from sorter.errors import ConfigError, Exit
 from sorter.plans.diff import Difference, Move, Target, diff
 from sorter.plans.machine import load_chutes
 from sorter.plans.plan import load_plan
 from sorter.plans.proof_report import Finding, Proof
 from sorter.plans.prove import prove
-from sorter.plans.scans import load_scans
+from sorter.plans.scans import Span, load_scans
 from sorter.plans.whatif import Model, Totals, WhatIf, whatif
 from sorter.plans.whatif_picture import draw
-from sorter.wiring.scans import gather
+from sorter.wiring.scans import gather, recorded_in
 
 WHATIF_HELP = """Try a sort plan over recorded pieces: loads, laps, overflow, what goes elsewhere.
 
-The recording is a line's journal, or a file (CSV, or NDJSON named .ndjson) with
+The recording is a day or span of what a line sorted (--config, --line; from the database or the
+journal), one line's journal as a whole, or a file (CSV, or NDJSON named .ndjson) with
 scanned_at,brand,service_class,destination,disposition,chute,laps. It is replayed in a model: the
 decision answers at once, a piece goes into its first chute, a full chute is empty again after
 --empty-seconds, a piece without a chute comes by again after --lap-seconds. Without --against the
 plan is held against what was recorded.
 
-Example: sorter plan whatif new.toml --chutes chutes.csv --journal state/journal/loop-1
+Example: sorter plan whatif new.toml --day yesterday --against plan.toml --config site.toml
 """
 SHIFTS_SHOWN_MAX = 20
 """Shifts listed for a person; JSON has more."""
@@ -65,6 +69,15 @@ NetworkOption = Annotated[
 SpeedOption = Annotated[
     int, typer.Option("--speed", min=100, max=5000, help="Speed of the sorter in mm/s.")
 ]
+
+
+class Source(StrEnum):
+    """Where a day or span of recorded pieces is read."""
+
+    STORE = "store"
+    JOURNAL = "journal"
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -109,9 +122,19 @@ def diff_plans(
 
 def whatif_plan(
     plan: Annotated[Path, typer.Argument(help="The plan to try.")],
-    chutes: ChutesOption,
+    chutes: Annotated[
+        Path | None, typer.Option(help="The sorter's CSV; that of --line if left out.")
+    ] = None,
     scans: Annotated[Path | None, typer.Option(help="Recorded pieces, CSV or NDJSON.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Folder of one line's journal.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The site file, with --day or --begin.")] = (
+        None
+    ),
+    line: LineName = "",
+    day: Annotated[str, typer.Option(help="yesterday, today or YYYY-MM-DD, of --config.")] = "",
+    begin: Annotated[str, typer.Option(help="First scans from this instant on; with --end.")] = "",
+    end: Annotated[str, typer.Option(help="First scans before this instant.")] = "",
+    recorded: Annotated[Source, typer.Option(help="Where a day or span is read.")] = Source.STORE,
     against: Annotated[Path | None, typer.Option(help="A plan to compare with.")] = None,
     network: NetworkOption = None,
     speed: SpeedOption = SPEED_MM_S,
@@ -127,26 +150,39 @@ def whatif_plan(
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Try one plan."""
-    if (scans is None) == (journal is None):
-        raise typer.BadParameter("give one of the two", param_hint="--scans, --journal")
+    if sum((scans is not None, journal is not None, bool(day), bool(begin and end))) != 1:
+        raise typer.BadParameter(
+            "give one of them", param_hint="--scans, --journal, --day, --begin with --end"
+        )
+    site = load_site(config) if config else None
+    chosen = line_of(site, line) if site else None
     loaded, other = load_plan(plan), load_plan(against) if against else None
-    tables = load_network(network or lianyungang())
-    machine = load_chutes(chutes, speed)
-    if journal:
-        with progress_of("reading the journal") as step:
-            recorded = gather(journal, step)
-    else:
-        assert scans is not None
-        recorded = load_scans(scans, tables)
-    model = Model(lap_seconds, empty_seconds)
-    found = whatif(loaded, tables, machine, recorded, other, model)
+    tables = load_network(network or (site and site.network.path) or lianyungang())
+    if chutes is None and chosen is None:
+        raise typer.BadParameter("give one of them", param_hint="--chutes, --config")
+    machine = (
+        load_chutes(chosen.machine.chutes, chosen.machine.speed_mm_s)
+        if chutes is None and chosen
+        else load_chutes(chutes or Path(), speed)
+    )
+    with progress_of("reading what was recorded") as step:
+        if scans:
+            pieces = load_scans(scans, tables)
+        elif journal:
+            pieces = gather(journal, step)
+        elif site and chosen:
+            span = Span.of_day(day) if day else Span.of(begin, end)
+            pieces = recorded_in(site, chosen.name, span, recorded, step)
+        else:
+            raise typer.BadParameter("is missing", param_hint="--config")
+    found = whatif(loaded, tables, machine, pieces, other, Model(lap_seconds, empty_seconds))
     if picture:
         write_picture(picture, found)
     if as_json:
         typer.echo(orjson.dumps(asdict(found), option=INDENT))
         return
-    for line in whatif_lines(found):
-        typer.echo(line)
+    for text in whatif_lines(found):
+        typer.echo(text)
 
 
 def register(app: typer.Typer) -> None:

@@ -13,7 +13,7 @@ from sorter.errors import ConfigError
 from sorter.plans.compile import places_of
 from sorter.plans.crosscheck import crosscheck
 from sorter.plans.labels import unrouted_labels
-from sorter.plans.plan import load_plan
+from sorter.plans.plan import Plan, load_plan
 
 STREET_FLOOR = 10**8
 """Smallest code of a street: what is shorter may be too vague to have a route."""
@@ -49,6 +49,13 @@ def check_plan(
         plan = load_plan(plan_path)
     except ConfigError as error:
         return PlanReport("", "", tuple(error.problems), ())
+    return check_loaded(plan, network, chutes, centre)
+
+
+def check_loaded(
+    plan: Plan, network: Network, chutes: Records, centre: str | None = None
+) -> PlanReport:
+    """Check a plan that was read already, as :func:`check_plan` does."""
     findings = crosscheck(plan, network, chutes, centre or plan.centre)
     problems, warnings = findings.problems, findings.warnings
     for label in unrouted_labels(network, findings.routes) if findings.routes else ():
@@ -63,7 +70,7 @@ def check_plan(
         except TableError as error:
             problems.extend(error.problems)
     if places is not None:
-        warnings += _places_without_route(plan_path, places)
+        warnings += _places_without_route(plan.source, places)
     return PlanReport(
         name=plan.name,
         centre=plan.centre,

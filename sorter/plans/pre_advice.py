@@ -20,7 +20,8 @@ a load holds one block of the file and its columns, some 100 MB.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -50,12 +51,45 @@ BAD_LINES_LISTED_MAX = 20
 BOM = b"\xef\xbb\xbf"
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file of pre-advice, loaded."""
+
+    table: PreAdviceArrays
+    waybills: int
+    """Different waybills in it, those included that a bad line withdraws."""
+    lines: int
+    """Lines read, a CSV's head and empty ones included."""
+    bad: int
+    """Lines that can't be used."""
+    problems: list[str]
+    """The first bad lines, the first ones that a later line replaced, each with its number, and how
+    many more there are of both."""
+
+
 def load_pre_advice(path: Path, network: Network) -> tuple[PreAdviceArrays, list[str]]:
+    """Load a file of pre-advised waybills; its table and problems, as :func:`load_part` has them.
+
+    Raises:
+        ConfigError: as :func:`load_part`.
+    """
+    part = load_part(path, network)
+    return part.table, part.problems
+
+
+def load_part(
+    path: Path,
+    network: Network,
+    listed: int = BAD_LINES_LISTED_MAX,
+    progress: Callable[[float], None] | None = None,
+) -> Part:
     """Load a file of pre-advised waybills, as the head of this module says.
 
-    Returns:
-        The table, and lines of text: the first bad lines, the first ones that a later line
-        replaced, each with its number, and how many more there are of both.
+    Args:
+        path: The file.
+        network: Whose brands and service classes it names.
+        listed: Bad lines told one by one.
+        progress: Called with the share of the lines read, 0 to 1.
 
     Raises:
         ConfigError: there is no such file, its first line doesn't name the columns, or it holds
@@ -65,9 +99,42 @@ def load_pre_advice(path: Path, network: Network) -> tuple[PreAdviceArrays, list
         with path.open("rb") as file:
             count = sum(block.count(b"\n") for block in _blocks(file))
             file.seek(0)
-            return _Load(path, Words.of(network), count).run(_blocks(file))
+            load = _Load(path, Words.of(network), count, listed, progress)
+            return load.run(_blocks(file))
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}; correct the path") from None
+
+
+def merge(base: PreAdviceArrays, part: PreAdviceArrays, today: int) -> tuple[PreAdviceArrays, int]:
+    """Return a table of the rows of both, those of ``part`` in the place of older ones.
+
+    Rows of ``base`` that count no more are left out; those that ``part`` withdraws stay withdrawn.
+
+    Args:
+        base: What was loaded before.
+        part: What is newer.
+        today: Days since 1970 (UTC).
+
+    Returns:
+        The table, and how many rows of ``base`` were replaced.
+
+    Raises:
+        ConfigError: more waybills than a table can hold.
+    """
+    alive = (base.length != 0) & ((base.expires_day == 0) | (base.expires_day >= today))
+    parts = [
+        PreAdviceArrays(*(column[used] for column in table))
+        for table, used in ((base, alive), (part, part.length != 0))
+    ]
+    count = sum(len(rows.length) for rows in parts)
+    table = PreAdviceTable(count, PRE_ADVICE_MAX)
+    for rows in parts:
+        if table.add(rows, np.zeros(len(rows.length), np.int64)) < len(rows.length):
+            raise ConfigError(
+                f"pre-advice: more than {PRE_ADVICE_MAX} waybills with those loaded before; "
+                "replace them, or give lines a day on which they expire"
+            )
+    return table.arrays(), table.replaced_count
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -187,14 +254,20 @@ def _split(line: bytes) -> list[str]:
 class _Load:
     """One load: the table in the making, and what is wrong with the lines so far."""
 
-    def __init__(self, path: Path, words: Words, count: int) -> None:
+    def __init__(
+        self, path: Path, words: Words, count: int, listed: int,
+        progress: Callable[[float], None] | None,
+    ) -> None:  # fmt: skip
         self._path = path
         self._words = words
+        self._count = count
+        self._listed = listed
+        self._progress = progress
         self._table = PreAdviceTable(count, PRE_ADVICE_MAX)
         self._bad: list[str] = []
         self._bad_count = 0
 
-    def run(self, blocks: Iterator[bytes]) -> tuple[PreAdviceArrays, list[str]]:
+    def run(self, blocks: Iterator[bytes]) -> Part:
         """Load all blocks, the first line of a CSV included."""
         form: _Format = _Ndjson()
         line = 1
@@ -207,7 +280,10 @@ class _Load:
         for content in blocks:
             self._enter(content, line, form)
             line += content.count(b"\n")
-        return self._table.arrays(), self._problems()
+            if self._progress:
+                self._progress(min(1.0, line / (self._count + 1)))
+        table = self._table.arrays()
+        return Part(table, self._table.waybills, line - 1, self._bad_count, self._problems())
 
     def _enter(self, content: bytes, line: int, form: _Format) -> None:
         """Enter the lines of a block, the first of which has the number ``line``."""
@@ -221,7 +297,7 @@ class _Load:
                     self._words.enter(values, rows, k)
             except BadLineError as problem:
                 self._bad_count += 1
-                if len(self._bad) < BAD_LINES_LISTED_MAX:
+                if len(self._bad) < self._listed:
                     self._bad.append(f"{self._path}:{line + k}: {problem}")
         gone = self._table.add(rows, np.arange(line, line + len(filled)))
         if gone < len(filled):

@@ -1,7 +1,8 @@
 """Recorded pieces as a what-if reads them: what was known of each, and what became of it."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,64 @@ BY_PLAN = (
     Disposition.DEFAULTED,
 )
 """Dispositions of pieces whose waybill is known: decided anew from what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Recorded pieces by their first scan: from ``begin_ns`` on, before ``end_ns``."""
+
+    begin_ns: int
+    end_ns: int
+
+    @classmethod
+    def of(cls, begin: str, end: str) -> "Span":
+        """Return the span between two instants in ISO 8601 with their zone.
+
+        Raises:
+            ConfigError: they are none, or not in this order.
+        """
+        try:
+            instants = [datetime.fromisoformat(text) for text in (begin, end)]
+        except ValueError:
+            instants = []
+        if not instants or any(instant.tzinfo is None for instant in instants):
+            raise ConfigError(
+                f"span: {begin!r:.40} to {end!r:.40}; give two instants with their zone such as "
+                "2026-11-24T00:00:00+08:00"
+            )
+        first, last = (_ns(instant) for instant in instants)
+        if first >= last:
+            raise ConfigError(f"span: {begin} is not before {end}; turn them round")
+        return cls(first, last)
+
+    @classmethod
+    def of_day(cls, day: str) -> "Span":
+        """Return a day of this machine's time zone: YYYY-MM-DD, ``today`` or ``yesterday``.
+
+        Raises:
+            ConfigError: it is none of these.
+        """
+        today = datetime.now().astimezone().date()
+        named = {"today": today, "yesterday": today - timedelta(days=1)}
+        try:
+            date_of = named.get(day) or date.fromisoformat(day)
+        except ValueError:
+            raise ConfigError(f"day: {day!r:.40}; give YYYY-MM-DD, today or yesterday") from None
+        begin = datetime.combine(date_of, time()).astimezone()
+        end = datetime.combine(date_of + timedelta(days=1), time()).astimezone()
+        return cls(_ns(begin), _ns(end))
+
+    def within(self, scans: Records) -> Records:
+        """Return those of SCAN[n] whose instant lies within the span."""
+        at = scans["scanned_ns"]
+        kept: Records = scans[(at >= self.begin_ns) & (at < self.end_ns)]
+        return kept
+
+
+def _ns(instant: datetime) -> int:
+    # Whole numbers all the way: a float of seconds would not keep the microseconds.
+    since = instant - EPOCH
+    return ((since.days * 86_400 + since.seconds) * 10**6 + since.microseconds) * 1000
 
 
 def load_scans(path: Path, network: Network) -> Records:
@@ -135,9 +194,7 @@ class _Reader:
                 "2026-01-31T20:15:00.250+08:00",
             )  # fmt: skip
             return 0
-        # Whole numbers all the way: a float of seconds would not keep the microseconds.
-        since = instant - EPOCH
-        return ((since.days * 86_400 + since.seconds) * 10**6 + since.microseconds) * 1000
+        return _ns(instant)
 
     def _known(self, where: str, field: str, text: str, names: dict[str, int]) -> int:
         if text not in names:

@@ -14,7 +14,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import orjson
 from sorter.assignment.arrays import PlanArrays
 from sorter.errors import ConfigError, UnavailableError
 from sorter.plans.image import write_image
+from sorter.plans.plan import Plan, load_plan
 
 VERSIONS_MAX = 9_999
 """Versions of one line's plan."""
@@ -30,6 +31,8 @@ SOURCES_MAX = 64
 """Files that one version is made of."""
 SOURCE_BYTES_MAX = 64 << 20
 """Size of one of them; the network of a province takes some 10 MB."""
+PLAN_COPY, ROUTES_COPY, NETWORK_COPY = "plan.toml", "routes.csv", "network"
+"""Names of a version's own copies: the plan, its routes if it has a table, the network's folder."""
 _NAME = re.compile(r"(\d{4})-([0-9a-f]{16})\.json")
 _FIELDS = ("name", "plan", "inputs", "who", "why", "made_at", "sources")
 
@@ -125,6 +128,16 @@ def need_version(folder: Path, number: int) -> PlanVersion:
         there = f"there are {numbers[0]} to {numbers[-1]}" if numbers else "there are none"
         raise ConfigError(f"{folder}: no plan version {number}; {there}")
     return version
+
+
+def plan_of(version: PlanVersion) -> Plan:
+    """Return the plan that a version was made of, its routes from the version's own copy.
+
+    Raises:
+        ConfigError: the copy is damaged or missing.
+    """
+    plan = load_plan(version.sources_folder / PLAN_COPY)
+    return replace(plan, routes=version.sources_folder / ROUTES_COPY if plan.routes else None)
 
 
 def make_version(folder: Path, build: Build, origin: Origin, above: int = 0) -> PlanVersion:

@@ -7,6 +7,7 @@ from sorter.errors import ConfigError
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
 from sorter.store.pieces import PieceHistories
 from sorter.wiring.control_client import LineClient
+from sorter.wiring.jobs import Desk
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.process import settle_memory
 
@@ -31,6 +32,8 @@ def run_face(site: SiteFile) -> None:
         RecorderBoardReader(state.recorder_board),
         PieceHistories(site.store.dsn),
         LineClient(state),
+        Desk(site, state.jobs),
+        [line.name for line in site.lines],
     )
     app = create_app(face)
     settle_memory()

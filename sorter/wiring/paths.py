@@ -45,6 +45,11 @@ class StatePaths:
         """Folder of the processes' logs where they don't go to the terminal."""
         return self.root / "logs"
 
+    @property
+    def jobs(self) -> Path:
+        """Folder of what the face's jobs were given and found."""
+        return self.run / "jobs"
+
     def active_plan(self, line: str) -> Path:
         """File that names the plan image active on a line."""
         return self.plans / f"{line}.active.json"

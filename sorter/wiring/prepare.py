@@ -14,12 +14,21 @@ from routing_tables.schema import Network, companies, lianyungang
 from sorter.assignment.arrays import PlanArrays
 from sorter.config import Line, SiteFile
 from sorter.plans.compile import compile_plan
-from sorter.plans.image import FORMAT, write_image
+from sorter.plans.image import FORMAT
 from sorter.plans.machine import check_laps, load_chutes
 from sorter.plans.plan import load_plan
 from sorter.plans.pre_advice import load_pre_advice
-from sorter.plans.versions import Origin, PlanVersion, list_versions, make_version
+from sorter.plans.versions import (
+    NETWORK_COPY,
+    PLAN_COPY,
+    ROUTES_COPY,
+    Origin,
+    PlanVersion,
+    list_versions,
+    make_version,
+)
 from sorter.wiring.active import Active, read_active, write_active
+from sorter.wiring.advice import keep
 from sorter.wiring.paths import StatePaths
 
 
@@ -63,16 +72,16 @@ def _prepare_pre_advice(
     active = read_active(state.pre_advice)
     if active and active.inputs == inputs and active.image.exists():
         return []
-    arrays, problems = load_pre_advice(source, network or load_network(folder))
-    image = write_image("pre_advice", arrays, state.plans, {"source": str(source)})
-    version = active.version + 1 if active else 1
-    write_active(state.pre_advice, Active(image, version, inputs, source.name))
+    tables = network or load_network(folder)
+    arrays, problems = load_pre_advice(source, tables)
+    keep(state, arrays, tables, active, os_user(), "its file changed", source.name, inputs)
     return problems
 
 
 def make_plan_version(
-    site: SiteFile, line: Line, plan_file: Path, who: str, why: str, network: Network | None = None
-) -> PlanVersion:
+    site: SiteFile, line: Line, plan_file: Path, who: str, why: str,
+    network: Network | None = None, called: Path | None = None,
+) -> PlanVersion:  # fmt: skip
     """Compile a plan for a line as its next version, which is not active yet.
 
     Args:
@@ -82,6 +91,7 @@ def make_plan_version(
         who: Who makes it.
         why: What for.
         network: The site's, if it is loaded already.
+        called: What the plan's file is called from then on, if not by its path.
 
     Raises:
         ConfigError: the plan or the machine is wrong; every error in it.
@@ -101,7 +111,7 @@ def make_plan_version(
 
     active = read_active(state.active_plan(line.name))
     origin = Origin(
-        plan=plan_file.resolve(),
+        plan=called or plan_file.resolve(),
         inputs=_inputs(site, line, plan_file),
         sources=_sources(folder, line, plan_file),
         who=who,
@@ -118,9 +128,11 @@ def newest_of(folder: Path, plan_file: Path) -> PlanVersion | None:
     return next((v for v in reversed(list_versions(folder)) if v.plan == path), None)
 
 
-def is_current(site: SiteFile, line: Line, version: PlanVersion) -> bool:
-    """Return whether the files a version was made of are still the same."""
-    return version.inputs == _inputs(site, line, Path(version.plan))
+def is_current(
+    site: SiteFile, line: Line, version: PlanVersion, plan_file: Path | None = None
+) -> bool:
+    """Return whether a version was made of what its files hold now, or of another plan file."""
+    return version.inputs == _inputs(site, line, plan_file or Path(version.plan))
 
 
 def os_user() -> str:
@@ -134,11 +146,11 @@ def os_user() -> str:
 def _sources(folder: Path, line: Line, plan_file: Path) -> dict[str, Path]:
     """Return the files a plan is compiled from, by the names they get among a version's files."""
     plan = load_plan(plan_file)
-    files = {"plan.toml": plan_file, "chutes.csv": line.machine.chutes}
+    files = {PLAN_COPY: plan_file, "chutes.csv": line.machine.chutes}
     if isinstance(plan.routes, Path):
-        files["routes.csv"] = plan.routes
+        files[ROUTES_COPY] = plan.routes
     files["companies.toml"] = companies()
-    return files | {f"network/{path.name}": path for path in sorted(folder.iterdir())}
+    return files | {f"{NETWORK_COPY}/{path.name}": path for path in sorted(folder.iterdir())}
 
 
 def _inputs(site: SiteFile, line: Line, plan_file: Path | None = None) -> str:

@@ -20,6 +20,7 @@ from plc_adapters.contract import (
     MachineState,
 )
 from sorter.api.app import Face, create_app
+from sorter.api.jobs import BusyError, JobRecord, JobState
 from sorter.clock import SystemClock
 from sorter.errors import CommandError, UnavailableError
 from sorter.line.ledger import ledger_of
@@ -77,6 +78,45 @@ class ToldLine:
         return {"line": request["line"]}
 
 
+class KnownDesk:
+    """A desk whose jobs stay as a test leaves them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.known: list[JobRecord] = []
+        self.begun: list[tuple[str, str, dict[str, Any]]] = []
+        self.waited: list[float] = []
+        self.busy = self.closed = False
+
+    def reserve(self, kind: str, line: str) -> JobRecord:
+        if self.busy:
+            raise BusyError("job 1 (prove) of plans runs since then; wait for it")
+        job = JobRecord(str(len(self.known) + 1), kind, line, "then", self.folder)
+        self.known.append(job)
+        return job
+
+    def discard(self, job: JobRecord) -> None:
+        self.known.remove(job)
+
+    async def begin(self, job: JobRecord, request: dict[str, Any]) -> None:
+        self.begun.append((job.kind, job.line, request))
+
+    def jobs(self) -> list[JobRecord]:
+        return self.known[::-1]
+
+    def find(self, job_id: str) -> JobRecord | None:
+        return next((job for job in self.known if job.id == job_id), None)
+
+    async def wait(self, job: JobRecord, seconds: float) -> None:
+        self.waited.append(seconds)
+
+    async def cancel(self, job: JobRecord) -> None:
+        job.state = JobState.CANCELLED
+
+    async def close(self) -> None:
+        self.closed = True
+
+
 class Site:
     """Everything the face looks at, to be changed by a test."""
 
@@ -85,6 +125,7 @@ class Site:
         self.clock = SystemClock()
         self.store = KnownPieces()
         self.control = ToldLine()
+        self.desk = KnownDesk(folder)
         self.link = LinkStatus(connected=True, problem="", machine_state=MachineState.EXECUTE)
         chutes = np.zeros(CHUTE_NUMBER_MAX + 1, CHUTE)
         chutes["exists"][1:5] = 1
@@ -184,5 +225,7 @@ def client(site: Site, monkeypatch: pytest.MonkeyPatch) -> Client:
         RecorderBoardReader(site.folder / "recorder.board"),
         site.store,
         site.control,
+        site.desk,
+        ["loop-1"],
     )
     return Client(create_app(face))

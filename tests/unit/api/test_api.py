@@ -248,7 +248,7 @@ def test_questions_at_once_are_bounded() -> None:
 def test_the_store_is_opened_and_closed(site: Site, tmp_path: Path) -> None:
     lines, recorder = BoardReader(tmp_path / "a"), RecorderBoardReader(tmp_path / "b")
     site.store.away = "not yet"
-    app = create_app(Face("lyg", lines, recorder, site.store, site.control))
+    app = create_app(Face("lyg", lines, recorder, site.store, site.control, site.desk, []))
 
     async def live() -> None:
         async with app.router.lifespan_context(app):
@@ -274,7 +274,9 @@ def test_the_description_is_complete(client: Client) -> None:
     for path, operation in operations:
         assert operation["description"], path
         assert re.fullmatch(
-            r"(get|list|activate|rollBack|lock|unlock)[A-Z][A-Za-z]+", operation["operationId"]
+            r"(get|list|activate|rollBack|lock|unlock|check|prove|diff|try|keep|merge|replace|cancel)"
+            r"[A-Z][A-Za-z]+",
+            operation["operationId"],
         )
     text = client.get("/openapi.json").text
     for name in set(re.findall(r"#/components/schemas/(\w+)", text)):

@@ -5,7 +5,8 @@ from http import HTTPStatus
 import orjson
 import pytest
 
-from sorter.api.control import BODY_BYTES_MAX, STATUS
+from sorter.api.bodies import COMMAND_BYTES_MAX
+from sorter.api.control import STATUS
 from sorter.errors import CommandError, Refusal
 from tests.unit.api.conftest import Client, Site
 
@@ -21,7 +22,7 @@ def post(client: Client, path: str, **body: object) -> int:
 def test_commands_reach_the_line(site: Site, client: Client) -> None:
     assert client.get("/lines/loop-1/plans").json() == {"line": "loop-1"}
     assert post(client, ACTIVATE, version=3, when="empty", expect=2) == 200
-    assert post(client, "/lines/loop-1/plans/rollback", replace=True) == 200
+    assert post(client, "/lines/loop-1/plans/rollback", replace=True, expect=3) == 200
     assert post(client, "/lines/loop-1/chutes/12/lock") == 200
     assert post(client, "/lines/loop-1/chutes/12/unlock") == 200
     line = {"line": "loop-1"}
@@ -29,7 +30,7 @@ def test_commands_reach_the_line(site: Site, client: Client) -> None:
         {**line, "command": "state"},
         {**line, **BODY, "command": "activate", "version": 3, "when": "empty", "expect": 2,
          "replace": False},
-        {**line, **BODY, "command": "rollback", "expect": None, "replace": True},
+        {**line, **BODY, "command": "rollback", "expect": 3, "replace": True},
         {**line, **BODY, "command": "lock", "chute": 12},
         {**line, **BODY, "command": "unlock", "chute": 12},
     ]  # fmt: skip
@@ -38,7 +39,7 @@ def test_commands_reach_the_line(site: Site, client: Client) -> None:
 @pytest.mark.parametrize("refusal", Refusal)
 def test_a_refusal_is_a_problem(site: Site, client: Client, refusal: Refusal) -> None:
     site.control.refuses = CommandError(refusal, "version 2 waits, by bob")
-    answer = client.post(ACTIVATE, orjson.dumps({**BODY, "version": 3}), JSON)
+    answer = client.post(ACTIVATE, orjson.dumps({**BODY, "version": 3, "expect": 2}), JSON)
     assert answer.status_code == STATUS[refusal]
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == "version 2 waits, by bob"
@@ -50,8 +51,15 @@ def test_a_refusal_is_a_problem(site: Site, client: Client, refusal: Refusal) ->
         (b"{}", JSON, "127.0.0.1", 422, "who: Field required"),
         (b"{", JSON, "127.0.0.1", 422, "body: Invalid JSON"),
         (b'{"version": "3", "who": "a", "why": "b"}', JSON, "::1", 422, "version: "),
-        (b'{"version": 3, "who": "a", "why": "b", "x": 1}', JSON, "::1", 422, "x: Extra"),
-        (b" " * (BODY_BYTES_MAX + 1), JSON, "127.0.0.1", 413, "at most 16384 bytes"),
+        (
+            b'{"version": 3, "who": "a", "why": "b", "expect": 1, "x": 1}',
+            JSON,
+            "::1",
+            422,
+            "x: Extra",
+        ),
+        (b'{"version": 3, "who": "a", "why": "b"}', JSON, "::1", 422, "expect: Field required"),
+        (b" " * (COMMAND_BYTES_MAX + 1), JSON, "127.0.0.1", 413, "at most 16384 bytes"),
         (b"{}", {}, "127.0.0.1", 415, "Content-Type: application/json"),
         (b"{}", {"content-type": "text/plain"}, "127.0.0.1", 415, "Content-Type"),
         (b"{}", JSON, "10.0.0.7", 403, "from this machine only"),

@@ -26,8 +26,12 @@ class Store:
     async def ping(self): pass
     async def piece_history(self, code): return None
 
+class Desk:
+    async def close(self): pass
+
 folder = Path(sys.argv[1])
-face = Face("lyg", BoardReader(folder / "a"), RecorderBoardReader(folder / "b"), Store(), None)
+boards = BoardReader(folder / "a"), RecorderBoardReader(folder / "b")
+face = Face("lyg", *boards, Store(), None, Desk(), [])
 serve(create_app(face), "127.0.0.1", int(sys.argv[2]))
 print("ended", flush=True)
 """

@@ -1,0 +1,262 @@
+"""Jobs of the face in their own processes: plans looked at and kept, pre-advice loaded."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from sorter.api.jobs import BusyError, JobRecord, JobState
+from sorter.assignment.arrays import PreAdviceArrays
+from sorter.config import SiteFile
+from sorter.plans.image import map_image
+from sorter.plans.versions import list_versions
+from sorter.wiring import advice, jobs
+from sorter.wiring.active import read_active
+from sorter.wiring.advice import load_advice, remove_old
+from sorter.wiring.jobs import Desk
+from sorter.wiring.paths import StatePaths
+from sorter.wiring.prepare import prepare
+from tests.integration.service.conftest import PLAN
+from tests.integration.service.conftest import ROUTES as OWN_ROUTES
+from tests.unit.wiring.test_prepare import write_site
+
+WAIT_S = 300.0
+ROUTES = OWN_ROUTES + "".join(f"{n},*,*,none\n" for n in range(11, 83) if n != 32)
+"""Every province, as the labels of the network name them; only one is served."""
+SMALL: dict[str, Any] = {"version": None, "file": None, "toml": None, "tables": {}}
+HEAD = "waybill,brand,service_class,destination,holds,expires\n"
+SCANS = (
+    "scanned_at,brand,service_class,destination,disposition,chute,laps\n"
+    + "2026-01-01T10:00:00+00:00,LANXI,next_day,320707,routed,1,0\n" * 5
+)
+
+
+def text_of(toml: str) -> dict[str, Any]:
+    return {**SMALL, "toml": toml, "tables": {"routes.csv": ROUTES}}
+
+
+GOOD = PLAN.replace('"network"', '"routes.csv"')
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> SiteFile:
+    return write_site(tmp_path)
+
+
+def with_desk(site: SiteFile, work: Callable[[Desk], Awaitable[None]]) -> None:
+    async def run() -> None:
+        desk = Desk(site, StatePaths(site.site.state_dir).jobs)
+        try:
+            await work(desk)
+        finally:
+            await desk.close()
+
+    asyncio.run(run())
+
+
+async def done(desk: Desk, kind: str, line: str = "loop", **request: Any) -> JobRecord:
+    job = desk.reserve(kind, line)
+    await desk.begin(job, request)
+    await desk.wait(job, WAIT_S)
+    return job
+
+
+def result_of(job: JobRecord) -> dict[str, Any]:
+    assert job.state == JobState.DONE, job.problems
+    found: dict[str, Any] = orjson.loads((job.folder / "result.json").read_bytes())
+    return found
+
+
+def test_a_planner_checks_proves_compares_tries_and_keeps(site: SiteFile) -> None:
+    prepare(site)
+    new = text_of(GOOD.replace('"small"', '"new"').replace("[1, 2, 3, 4, 5, 6, 7]", "[1, 2]"))
+
+    async def work(desk: Desk) -> None:
+        found = result_of(await done(desk, "check", plan=new))
+        assert (found["name"], found["chutes"]) == ("new", 4)
+        proof = await done(desk, "prove", plan={**SMALL, "file": "plan.toml"})
+        assert result_of(proof)["destinations"] > 1_782
+        first = {**SMALL, "version": 1}
+        found = result_of(await done(desk, "diff", before=first, after=new))
+        assert not found["same"]
+        assert "chute 7: ALL -> unused" in found["parts"]
+        tried = await done(
+            desk, "whatif", plan=new, against=first, lap_seconds=60.0, empty_seconds=120.0,
+            recorded={"begin": None, "end": None, "day": None, "csv": SCANS, "ndjson": None},
+        )  # fmt: skip
+        found = result_of(tried)
+        assert (found["after"]["pieces"], found["against"], found["plan"]) == (5, "small", "new")
+        assert tried.files == {"loads.svg": "image/svg+xml"}
+        assert (tried.folder / "loads.svg").read_text().startswith("<svg")
+        for kept in (True, False):
+            found = result_of(await done(desk, "keep", plan=new, who="ann", why="night"))
+            assert (found["kept"], found["number"], found["who"]) == (kept, 2, "ann")
+
+    with_desk(site, work)
+    state = StatePaths(site.site.state_dir)
+    assert [v.plan for v in list_versions(state.versions("loop"))][1] == "sent/new.toml"
+    active = read_active(state.active_plan("loop"))
+    assert active is not None
+    assert active.version == 1
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        (text_of(GOOD.replace("[8, 9]", "[8, 99]")), "plan.toml: groups.BAD.chutes"),
+        (text_of(GOOD.replace("laps = 2", "laps = 2\nlaps = 3")), "plan.toml"),
+        (text_of(GOOD.replace('"routes.csv"', '"/etc/passwd"')), "plan.toml: routes: 'passwd'"),
+        (text_of(GOOD.replace('"routes.csv"', '"../plan.toml"')), "plan.toml: routes:"),
+        (
+            {**text_of(GOOD), "tables": {"routes.csv": "prefix,brand\n32,*\n"}},
+            "routes.csv:1",
+        ),
+        ({**SMALL, "version": 7}, "no plan version 7"),
+        ({**SMALL, "file": "nothing.toml"}, "nothing.toml: no such file"),
+    ],
+)
+def test_what_is_wrong_names_file_and_field(
+    site: SiteFile, plan: dict[str, Any], expected: str
+) -> None:
+    async def work(desk: Desk) -> None:
+        kind, more = ("check", {}) if plan["version"] else ("keep", {"who": "ann", "why": "x"})
+        job = await done(desk, kind, plan=plan, **more)
+        assert job.state == JobState.FAILED
+        assert any(expected in text for text in job.problems), job.problems
+        assert not any(str(job.folder) in text for text in job.problems)
+        assert not any("root:" in text for text in job.problems)
+
+    with_desk(site, work)
+    assert list_versions(StatePaths(site.site.state_dir).versions("loop")) == []
+
+
+def test_a_gap_in_a_plan_fails_its_proof_with_a_barcode(site: SiteFile) -> None:
+    gap = {**text_of(GOOD), "tables": {"routes.csv": ROUTES.replace("32,*", "320707,*")}}
+
+    async def work(desk: Desk) -> None:
+        found = result_of(await done(desk, "prove", plan=gap))
+        assert not found["holds"]
+        assert found["failures"][0]["example"]["path"]
+
+    with_desk(site, work)
+
+
+def test_one_job_of_a_lane_at_a_time_and_any_can_be_ended(
+    site: SiteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(desk: Desk) -> None:
+        job = desk.reserve("prove", "loop")
+        with pytest.raises(BusyError, match=f"{job.id} .prove. of plans runs since"):
+            desk.reserve("check", "loop")
+        other = desk.reserve("pre_advice", "")
+        desk.discard(other)
+        assert not other.folder.exists()
+        await desk.begin(job, {"plan": text_of(GOOD)})
+        await desk.cancel(job)
+        assert job.state == JobState.CANCELLED
+        job = desk.reserve("prove", "loop")
+        await desk.begin(job, {"plan": text_of(GOOD)})
+        while not job.doing:  # its process tells that it runs
+            await desk.wait(job, 0.05)
+        await desk.cancel(job)
+        assert job.state == JobState.CANCELLED
+        monkeypatch.setattr(jobs, "JOB_S", 0.01)
+        monkeypatch.setattr(jobs, "JOBS_KEPT", 3)
+        slow = await done(desk, "prove", plan=text_of(GOOD))
+        assert slow.state == JobState.FAILED
+        assert slow.problems[0].startswith("job: not done in 0 s")
+        ended = [job, slow]
+        ended += [await done(desk, "prove", plan=text_of(GOOD)) for _ in range(3)]
+        assert len(desk.jobs()) == 3
+        assert desk.find(job.id) is None
+        assert not job.folder.exists()
+        assert desk.jobs()[0] is ended[-1]
+
+    with_desk(site, work)
+
+
+def load(site: SiteFile, tmp_path: Path, content: str, **more: Any) -> dict[str, Any]:
+    path = tmp_path / "part.csv"
+    path.write_text(content, encoding="utf-8")
+    return load_advice(site, path, "ann", "test", **more)
+
+
+def rows_of(site: SiteFile) -> dict[str, tuple[int, int, int]]:
+    """Destination, holds and last day of each waybill in use."""
+    active = read_active(StatePaths(site.site.state_dir).pre_advice)
+    assert active is not None
+    table, _ = map_image(active.image, PreAdviceArrays)
+    return {
+        table.waybill[k, : table.length[k]].tobytes().decode(): (
+            int(table.destination[k]), int(table.holds[k]), int(table.expires_day[k]),
+        )
+        for k in table.length.nonzero()[0]
+    }  # fmt: skip
+
+
+def test_parts_of_a_day_are_added_and_the_newer_word_counts(site: SiteFile, tmp_path: Path) -> None:
+    found = load(site, tmp_path, HEAD + "A1,,,320707,,\nA2,,,320707,,2020-01-01\nA3,,,320707,,\n")
+    assert (found["waybills"], found["updated"], found["bad_lines"]) == (3, 0, 0)
+    assert found["memory_bytes"] == 8 * 60
+    assert "the line process does not answer" in found["not_in_use"]
+    found = load(
+        site, tmp_path, HEAD + "A1,,,320706,INTERCEPTED,\nA3,NOBODY,,320707,,\nA4,,,320707,,\n",
+        expires="2099-12-31",
+    )  # fmt: skip
+    assert (found["waybills"], found["updated"], found["bad_lines"]) == (2, 2, 1)
+    assert found["problems"][0].startswith(f"{tmp_path}/part.csv:3: brand: no brand 'NOBODY'")
+    rows = rows_of(site)
+    assert rows["A1"] == (320706, 1, 47481)
+    assert rows["A4"] == (320707, 0, 47481)
+    assert rows["A3"][2] == -1, "a bad line's word is newer than what stood before"
+    found = load(site, tmp_path, HEAD + "B1,,,320707,,\n", replaces=True)
+    assert (found["replaced_all"], found["waybills"]) == (True, 1)
+    assert list(rows_of(site)) == ["B1"]
+
+
+def test_a_load_outlasts_a_start_until_the_file_of_the_site_changes(
+    site: SiteFile, tmp_path: Path
+) -> None:
+    prepare(site)
+    load(site, tmp_path, HEAD + "A1,,,320707,,\n")
+    prepare(site)
+    assert list(rows_of(site)) == ["A1"]
+    (tmp_path / "pre_advice.csv").write_text(
+        "waybill,brand,service_class,destination\nC1,,,320707\n"
+    )
+    prepare(site)
+    assert list(rows_of(site)) == ["C1"]
+
+
+def test_old_images_and_halves_are_removed(
+    site: SiteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = StatePaths(site.site.state_dir).plans
+    for number in range(advice.IMAGES_KEPT + 3):
+        load(site, tmp_path, HEAD + f"A{number},,,320707,,\n")
+    (plans / ".pre_advice-0.image.x").write_text("half")
+    active = read_active(plans / "pre_advice.active.json")
+    assert active is not None
+    assert active.version == advice.IMAGES_KEPT + 3
+    remove_old(plans, active.image)
+    assert len(list(plans.glob("*pre_advice-*"))) == advice.IMAGES_KEPT
+    assert active.image.exists()
+
+
+def test_pre_advice_is_a_job_beside_those_of_plans(site: SiteFile) -> None:
+    asked = {"who": "ann", "why": "x", "expires": "", "replace": False, "file": "a.ndjson"}
+
+    async def work(desk: Desk) -> None:
+        desk.reserve("prove", "loop")
+        job = desk.reserve("pre_advice", "")
+        (job.folder / "a.ndjson").write_text('{"waybill": "A1"}\n{"waybill": "顺丰"}\n{"x"\n')
+        await desk.begin(job, asked)
+        await desk.wait(job, WAIT_S)
+        found = result_of(job)
+        assert (found["waybills"], found["bad_lines"]) == (1, 2)
+        assert [text.split(":")[1] for text in found["problems"]] == ["2", "3"]
+
+    with_desk(site, work)
