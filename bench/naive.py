@@ -149,7 +149,7 @@ class Line:
             return Disposition.ROUTED, piece.facts
         if facts.destination:
             return Disposition.ROUTED, facts
-        if piece.host or not self.plan.host_laps:
+        if piece.host or self.plan.host_laps is None:
             return Disposition.UNKNOWN_DESTINATION, facts
         waited = 0 if piece.first_asked is None else lap - piece.first_asked
         waits = waited < self.plan.host_laps and lap < self.plan.lap_limit

@@ -93,8 +93,9 @@ def plan_arrays(plan: naive.Plan) -> PlanArrays:
     for disposition, group in plan.exceptions.items():
         dispositions[disposition] = group
     limits = plan.limits
+    waits = 0 if plan.host_laps is None else plan.host_laps + 1
     scalars = [plan.version, plan.lap_limit, plan.margin_ns, 0, limits.weight_g, *limits.sizes_mm,
-               int(limits.unknown_is_held), 0, 0, plan.host_laps]  # fmt: skip
+               int(limits.unknown_is_held), 0, 0, waits]  # fmt: skip
     arrays = PlanArrays(
         scalars=np.array(scalars + [0] * (SCALARS - len(scalars)), np.int64),
         dfa_next=dfa_next,

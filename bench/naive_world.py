@@ -55,8 +55,8 @@ class Plan:
     """Brand, form (opaque, segments or keyed) and pattern of route labels."""
     label_rows: dict[tuple[int, str], int] = field(default_factory=dict)
     """Brand and segments, joined by ``-``, to the division code they stand for."""
-    host_laps: int = 0
-    """Laps that a piece waits for the upstream host; 0 where it is not asked."""
+    host_laps: int | None = None
+    """Laps that a piece waits for the upstream host; None where it is not asked."""
 
 
 @dataclass(frozen=True, slots=True)

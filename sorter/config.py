@@ -1,6 +1,7 @@
 """The site file: what a centre has, where it listens, what its PLCs need. TOML, all of it checked.
 
-Secrets (the database DSN) may come from the environment instead: ``SORTER_DATABASE_DSN``.
+Secrets (the database DSN, the upstream host's token) may come from the environment instead:
+``SORTER_DATABASE_DSN``, ``SORTER_UPSTREAM_TOKEN``.
 Paths in a site file are relative to the file.
 """
 
@@ -241,6 +242,38 @@ AnyLine = Annotated[
 ]
 
 
+class Upstream(Section):
+    """The upstream host that is asked where pieces go; the plans say whether a line asks it."""
+
+    url: str = Field(max_length=1024, pattern=r"^https?://[^\s/?#@]+(/[^\s#]*)?$")
+    """Where questions are posted; without a user in it."""
+    token: str = Field(default="", max_length=4096, pattern=r"^[\x21-\x7e]*$", repr=False)
+    """Sent as a bearer token; better given in SORTER_UPSTREAM_TOKEN or in a file."""
+    token_file: Path | None = None
+    ca: Path | None = None
+    """Certificates that prove the host's, PEM; the system's if left out."""
+    silence_ms: int = Field(default=5_000, ge=100, le=600_000)
+    """A host that sends nothing for so long, not even an empty line, is taken for gone."""
+    deadline_ms: int = Field(default=60_000, ge=100, le=3_600_000)
+    """A question is kept for so long at most."""
+    in_flight_max: int = Field(default=2_048, ge=1, le=65_536)
+    batch_max: int = Field(default=64, ge=1, le=1_024)
+    """Questions of one request."""
+    requests_max: int = Field(default=16, ge=1, le=256)
+    """Requests at once."""
+    attempts_max: int = Field(default=4, ge=1, le=100)
+    """Times one question is sent before it is given up."""
+    retry_first_ms: int = Field(default=200, ge=10, le=60_000)
+    retry_max_ms: int = Field(default=5_000, ge=10, le=600_000)
+    """The pause after a failure begins with the first and doubles up to the other."""
+
+    @model_validator(mode="after")
+    def _one_token(self) -> "Upstream":
+        if self.token and self.token_file:
+            raise ValueError("give token or token_file, not both")
+        return self
+
+
 class SiteFile(Section):
     """The whole site file."""
 
@@ -249,6 +282,7 @@ class SiteFile(Section):
     store: Store = Store()
     http: Http = Http()
     journal: JournalSettings = JournalSettings()
+    upstream: Upstream | None = None
     lines: list[AnyLine] = Field(min_length=1, max_length=32)
 
 
@@ -270,6 +304,10 @@ def load_site(path: Path) -> SiteFile:
     dsn = os.environ.get("SORTER_DATABASE_DSN")
     if dsn and isinstance(raw.setdefault("store", {}), dict):
         raw["store"]["dsn"] = dsn
+    token = os.environ.get("SORTER_UPSTREAM_TOKEN")
+    if token and isinstance(raw.get("upstream"), dict):
+        raw["upstream"].pop("token_file", None)
+        raw["upstream"]["token"] = token
     if isinstance(raw.get("site"), dict):
         raw["site"].setdefault("state_dir", "state")
     try:
@@ -287,7 +325,7 @@ def load_site(path: Path) -> SiteFile:
 
 PATH_KEYS = frozenset(
     {"state_dir", "path", "pre_advice", "plan", "chutes", "ca", "certificate", "key", "trusted"}
-    | {"password_file", "user_certificate", "user_key"}
+    | {"password_file", "user_certificate", "user_key", "token_file"}
 )
 
 

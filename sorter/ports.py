@@ -153,6 +153,46 @@ HOST_ANSWER = np.dtype(
 leave what was known; ``holds`` are bits of HoldKind; ``destination`` is a division code, 0 only
 where there are holds or the host does not know."""
 
+QUESTION = np.dtype(
+    [
+        ("line", "S32"),
+        ("brand", "S32"),
+        ("asked_ns", "i8"),
+        ("answer_by_ns", "i8"),
+        ("boot_id", "u4"),
+        ("piece_id", "u4"),
+        ("lap", "u2"),
+        ("repeat", "u2"),
+        ("waybill_length", "u4"),
+        ("waybill", "u1", (CODE_BYTES,)),
+    ],
+    align=True,
+)
+"""A piece that the upstream host is asked for. ``line`` and ``brand`` are names, the latter empty
+where it is not known; ``answer_by_ns`` is when the piece passes the last chute of its lap; both
+instants are of the machine's monotonic clock, which all its processes share. ``repeat`` is 1 where
+the host may have been asked for the piece before."""
+
+
+class HostCount(IntEnum):
+    """Index of each number that a line counts of its questions, since its process began."""
+
+    QUESTIONS = 0
+    """Questions left for the face, repeated ones included."""
+    IN_TIME = 1
+    """Answers used while their piece waited."""
+    LATE = 2
+    """Answers used after the wait was over, while their piece travelled on."""
+    UNUSED = 3
+    """Answers for pieces that had left, were decided otherwise, or could reach nothing more."""
+    REFUSED = 4
+    """Answers not taken because too many were waiting; the face brings them again."""
+    MISNAMED = 5
+    """Brands and service classes in answers that the plan does not know."""
+    UNANSWERED = 6
+    """Pieces that left by the plan's chute for a late host."""
+
+
 CHUTE = np.dtype(
     [
         ("exists", "u2"),

@@ -38,14 +38,14 @@ SCALAR_WEIGHT_G, SCALAR_LENGTH_MM, SCALAR_WIDTH_MM, SCALAR_HEIGHT_MM = 4, 5, 6, 
 SCALAR_UNKNOWN_IS_HELD = 8
 """1 where a piece is held for a limited measure that is not known."""
 SCALAR_HOST_LAPS = 11
-"""Laps that a piece waits for the upstream host; 0 where the plan does not ask it."""
+"""1 more than the laps that a piece waits for the upstream host; 0 where the plan asks none."""
 
 
 class PlanArrays(NamedTuple):
     """A sort plan as the kernels read it.
 
     ``scalars``: int64[SCALARS], by the indices above: plan version, lap limit, PLC margin in ns,
-    limits of weight (g), length, width and height (mm), what an unknown measure means, laps to wait
+    limits of weight (g), length, width and height (mm), what an unknown measure means, the wait
     for the upstream host.
     ``dfa_next``: uint16[states, 256]; ``dfa_accept``: uint16[states], 0 where nothing is accepted,
     else an index into ``accept_sets``: int64[sets + 1, 3, ACCEPT_KINDS], by set and by the check

@@ -1,8 +1,9 @@
 """A piece whose destination nothing on hand tells: what the upstream host said, or its wait for it.
 
-A plan that asks the host gives a number of laps to wait. Until they are over the piece stays on
-without a chute (AWAITING_HOST); then it goes to the plan's chute for that (HOST_LATE), and an
-answer that still comes replaces this on the way. What the host said of a piece holds to its end.
+A plan that asks the host gives a number of laps to wait, which may be none, as on a line that
+passes a piece once. Until they are over the piece stays on without a chute (AWAITING_HOST); then it
+goes to the plan's chute for that (HOST_LATE), and an answer that still comes replaces this on the
+way. What the host said of a piece holds to its end.
 """
 
 import numpy as np
@@ -28,8 +29,8 @@ def awaits_host(disposition: int) -> bool:
 @compiled
 def wait_for_host(waited: int, lap: int, plan: PlanArrays) -> int:
     """Return the disposition of a piece that waited so many laps for the host already."""
-    laps = int(plan.scalars[SCALAR_HOST_LAPS])
-    if laps == 0:
+    laps = int(plan.scalars[SCALAR_HOST_LAPS]) - 1
+    if laps < 0:
         return UNKNOWN_DESTINATION
     if waited < laps and lap < int(plan.scalars[SCALAR_LAP_LIMIT]):
         return AWAITING_HOST

@@ -10,6 +10,7 @@ from sorter.assignment.decider import Decider
 from sorter.clock import Clock
 from sorter.errors import FencedError
 from sorter.line.commands import CommandQueue
+from sorter.line.host_desk import HostDesk
 from sorter.line.tracking import Tracking
 from sorter.ports import BATCH_MAX, Batch, JournalPort
 
@@ -37,6 +38,7 @@ class LineLoop:
         journal: JournalPort,
         outlet: Outlet,
         clock: Clock,
+        desk: HostDesk | None = None,
     ) -> None:
         self.line = line
         self.name = name
@@ -48,6 +50,7 @@ class LineLoop:
         self._clock = clock
         self._instructions = np.zeros(BATCH_MAX, INSTRUCTION)
         self.commands = CommandQueue()
+        self.desk = desk or HostDesk()
 
     async def run(self, resume: Resume, stop: asyncio.Event) -> None:
         """Open the link where the journal left off and turn until told to stop.
@@ -70,23 +73,44 @@ class LineLoop:
         self.commands.begin_batch()
         self._note_version(events)
         rows, ended = self._tracking.apply(events)
-        decisions = self._decider.decide(events, rows, self._tracking, self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        decisions = self._decider.decide(events, rows, self._tracking, now_ns)
+        decisions = self._hear_host(decisions, now_ns)
         answered_ns = 0
         if len(decisions):
             await self._adapter.write(self._as_instructions(decisions))
             answered_ns = self._clock.now_ns()
+            self.desk.ask(decisions, answered_ns)
         batch = Batch(self.line, events, decisions, ended)
-        while len(events) and not self._journal.offer(batch):  # noqa: ASYNC110 - a thread frees it
+        while len(events) + len(decisions) and not self._journal.offer(batch):  # noqa: ASYNC110
+            # The journal's thread frees it.
             await asyncio.sleep(JOURNAL_RETRY_S)
         if self._journal.wants_snapshot(self.line):
             self._journal.offer_snapshot(self.line, self._tracking.snapshot())
         self._adapter.acknowledge(self._journal.durable(self.line))
+        self.desk.note_ended(ended)
         self._outlet.record(batch, self._tracking, self._adapter.status, answered_ns)
         if self._adapter.status.fenced:
             raise FencedError(
                 f"line {self.name}: the PLC has granted it to another host; "
                 "stop one of the two before starting this one again"
             )
+
+    def _hear_host(self, decisions: Records, now_ns: int) -> Records:
+        """Return the turn's decisions and after them those that the upstream host's answers make.
+
+        They come last, so that they find each piece as the turn's events leave it, live and at a
+        recovery alike.
+        """
+        answers = self.desk.take(BATCH_MAX - len(decisions))
+        if not len(answers):
+            return decisions
+        rows = self._tracking.rows_of(answers)
+        made, became = self._decider.decide_answers(
+            answers, rows, self._tracking, now_ns, len(decisions)
+        )
+        self.desk.note_answers(became)
+        return made
 
     def _note_version(self, events: Records) -> None:
         """Write the active plan version into each induction: the piece keeps it to its end.

@@ -42,7 +42,7 @@ from sorter.outlets.layout import (
     to_text,
 )
 from sorter.outlets.mapped import BoardFile
-from sorter.ports import BATCH_MAX, BRANDS_MAX, DECISION, Batch
+from sorter.ports import BATCH_MAX, BRANDS_MAX, DECISION, Batch, HostCount
 
 PUBLISH_EVERY_NS = 100_000_000
 """Pause between two copies of a line's state into the board."""
@@ -83,6 +83,8 @@ class LineBoard:
     def __init__(
         self, row: np.void, clock: Clock, ledger: Callable[[], Mapping[str, int]], terms: int
     ) -> None:
+        self.host_counts = np.zeros(len(HostCount), np.int64)
+        """int64[HostCount], published with the rest; whoever counts puts its own array here."""
         self._row = row
         self._clock = clock
         self._ledger = ledger
@@ -126,7 +128,7 @@ class LineBoard:
     ) -> None:
         """Count a turn; ``answered_ns`` is when its instructions were with the PLC, 0 if none."""
         events, decisions = len(batch.events), len(batch.decisions)
-        if events:
+        if events or decisions:
             if max(self._event_count + events, self._decision_count + decisions) > HELD_MAX:
                 self._count()
             start = self._event_count
@@ -162,6 +164,7 @@ class LineBoard:
         row["dispositions"][:] = tracking.dispositions
         row["stations"][:] = tracking.stations
         row["outcomes"][:] = self._outcomes
+        row["host"][:] = self.host_counts
         ledger = self._ledger()
         row["ledger"][: self._terms] = list(ledger.values())
         second = now_ns // 1_000_000_000

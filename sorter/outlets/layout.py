@@ -19,7 +19,7 @@ from plc_adapters.contract import (
     STATION_NUMBER_MAX,
     LinkStatus,
 )
-from sorter.ports import BRANDS_MAX, CHUTE
+from sorter.ports import BRANDS_MAX, CHUTE, HostCount
 
 MAGIC = b"SORTBRD1"
 """First bytes of every board."""
@@ -134,6 +134,7 @@ LINE = np.dtype(
             (name, [("counts", "i8", (len(bounds.values) + 1,)), ("total", "i8")])
             for name, bounds in HISTOGRAMS.items()
         ),
+        ("host", "i8", (len(HostCount),)),
         ("chutes", CHUTE, (CHUTE_NUMBER_MAX + 1,)),
         ("in_flight", "i8"),
         ("shown", SHOWN, (PIECES_SHOWN_MAX,)),
@@ -141,8 +142,9 @@ LINE = np.dtype(
 )
 """One line. ``generation`` is odd while the line writes; ``published_ns`` is the line's own clock;
 ``groups`` names the chute group each chute serves; ``reported`` is 1 once the link has told how it
-stands; ``outcomes`` counts ended pieces by brand and DischargeStatus; ``rate_second`` and
-``rate_inducted`` are the inductions as counted in each of the last seconds (monotonic)."""
+stands; ``host`` is what is counted of the upstream host; ``outcomes`` counts ended pieces by brand
+and DischargeStatus; ``rate_second`` and ``rate_inducted`` are the inductions as counted in each of
+the last seconds (monotonic)."""
 
 
 @dataclass(frozen=True, slots=True)

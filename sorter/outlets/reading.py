@@ -23,6 +23,7 @@ from sorter.outlets.layout import (
     quantile,
 )
 from sorter.outlets.mapped import BoardSource, Monotonic
+from sorter.ports import HostCount
 
 READ_TRIES = 50
 """Looks at a line until one falls between two of its copies; a line killed while it copied is
@@ -113,6 +114,10 @@ class LineView:
         """int64[BRANDS_MAX, OUTCOMES_MAX]: pieces ended since the start, by DischargeStatus."""
         counts: NDArray[np.int64] = self._row["outcomes"]
         return counts
+
+    def host(self, count: HostCount) -> int:
+        """Return what the line counted of the upstream host since its process began."""
+        return int(self._row["host"][count])
 
     def histogram(self, name: str) -> tuple[NDArray[np.int64], int]:
         """Return a histogram's counts by bucket and the sum of its values, in its own unit.

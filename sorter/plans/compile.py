@@ -123,7 +123,7 @@ def _scalars(plan: Plan, version: int, reaction_ms: int) -> NDArray[np.int64]:
     scalars[SCALAR_WIDTH_MM] = plan.limits.width_mm
     scalars[SCALAR_HEIGHT_MM] = plan.limits.height_mm
     scalars[SCALAR_UNKNOWN_IS_HELD] = plan.limits.unknown_is_held
-    scalars[SCALAR_HOST_LAPS] = plan.host_laps
+    scalars[SCALAR_HOST_LAPS] = 0 if plan.host_laps is None else plan.host_laps + 1
     return scalars
 
 

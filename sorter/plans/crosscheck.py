@@ -47,7 +47,7 @@ def crosscheck(plan: Plan, network: Network, chutes: Records, centre: str) -> Fi
         findings.problems.add(
             plan.source, f"centre: made for {plan.centre}, but this is {centre}; use its own plan"
         )
-    if plan.host_laps > plan.laps:
+    if (plan.host_laps or 0) > plan.laps:
         findings.problems.add(
             plan.source,
             f"upstream.waiting_laps: {plan.host_laps}, but a piece goes round {plan.laps} times at "

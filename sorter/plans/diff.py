@@ -206,7 +206,7 @@ def _settings(a: Plan, b: Plan) -> list[str]:
     was: dict[str, object] = {"centre": a.centre, "laps": a.laps, "spare": list(a.spare)}
     now: dict[str, object] = {"centre": b.centre, "laps": b.laps, "spare": list(b.spare)}
     for plan, told in ((a, was), (b, now)):
-        told["upstream.waiting_laps"] = plan.host_laps or "does not ask"
+        told["upstream.waiting_laps"] = "does not ask" if plan.host_laps is None else plan.host_laps
         for name in sorted(a.keep_free.keys() | b.keep_free.keys()):
             told[f"keep_free.{name}"] = plan.keep_free.get(name, "default")
         told |= {f"limits.{name}": value for name, value in plan.limits.model_dump().items()}

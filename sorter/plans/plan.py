@@ -154,8 +154,12 @@ class Limits(_Section):
 class Upstream(_Section):
     """That the upstream host is asked where a piece goes that nothing else tells."""
 
-    waiting_laps: int = Field(default=1, strict=True, ge=1, le=LAPS_MAX)
-    """Laps that a piece stays on for the answer, from the one on which it was first asked for."""
+    waiting_laps: int = Field(default=1, strict=True, ge=0, le=LAPS_MAX)
+    """Laps that a piece stays on for the answer, from the one on which it was first asked for.
+
+    With 0 it goes to the chute for a late host at once, and an answer on the way replaces that: for
+    a line that passes a piece once.
+    """
 
 
 class _PlanFile(_Section):
@@ -187,8 +191,8 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     spare: tuple[int, ...] = ()
     """Chutes of the machine that no group uses on purpose."""
-    host_laps: int = 0
-    """Laps that a piece waits for the upstream host; 0 where it is not asked."""
+    host_laps: int | None = None
+    """Laps that a piece waits for the upstream host; None where it is not asked."""
     keep_free: dict[str, int] = field(default_factory=dict)
     """Per cent of each chute's room that service classes leave to more urgent ones, as given."""
 
@@ -220,6 +224,6 @@ def load_plan(path: Path) -> Plan:
         exceptions=file.exceptions,
         limits=file.limits,
         spare=tuple(file.spare),
-        host_laps=file.upstream.waiting_laps if file.upstream else 0,
+        host_laps=file.upstream.waiting_laps if file.upstream else None,
         keep_free=file.keep_free,
     )

@@ -8,13 +8,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from plc_adapters.contract import CHUTE_NUMBER_MAX
+from sorter.assignment.tables import CODE_MAX, HOLDS_ALL
 from sorter.errors import CommandError, Refusal
+from sorter.line.host_desk import HostDesk
 from sorter.plans.versions import VERSIONS_MAX
-from sorter.wiring.control_client import check_owner
+from sorter.ports import HOST_ANSWER, HostAnswer
+from sorter.wiring.control_client import HOST_ANSWERS_MAX, check_owner
 from sorter.wiring.plan_life import NOW, Order, PlanLife
 
 REQUEST_BYTES_MAX = 16_384
@@ -74,14 +78,36 @@ class Reload(_Request):
     why: Text
 
 
+class HostAnswerRow(BaseModel):
+    """What the upstream host said of one piece; brand and class by their codes, empty for none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    boot_id: Annotated[int, Field(strict=True, ge=1, le=0xFFFF_FFFF)]
+    piece_id: Annotated[int, Field(strict=True, ge=1, le=0xFFFF_FFFF)]
+    known: Annotated[bool, Field(strict=True)]
+    destination: Annotated[int, Field(strict=True, ge=0, le=CODE_MAX)] = 0
+    brand: Annotated[str, Field(max_length=32)] = ""
+    service_class: Annotated[str, Field(max_length=32)] = ""
+    holds: Annotated[int, Field(strict=True, ge=0, le=HOLDS_ALL)] = 0
+
+
+class HostAnswers(_Request):
+    """Take what the upstream host said; answered with how many, the first ones, were taken."""
+
+    command: Literal["host_answers"]
+    answers: Annotated[list[HostAnswerRow], Field(min_length=1, max_length=HOST_ANSWERS_MAX)]
+
+
 class State(_Request):
     """Tell what is active, waiting, locked."""
 
     command: Literal["state"]
 
 
-_REQUEST: TypeAdapter[Activate | RollBack | Lock | Reload | State] = TypeAdapter(
-    Annotated[Activate | RollBack | Lock | Reload | State, Field(discriminator="command")]
+_AnyRequest = Activate | RollBack | Lock | Reload | HostAnswers | State
+_REQUEST: TypeAdapter[_AnyRequest] = TypeAdapter(
+    Annotated[_AnyRequest, Field(discriminator="command")]
 )
 
 
@@ -172,7 +198,7 @@ class Control:
             )
         return orjson.dumps({"ok": True, **answer}) + b"\n"
 
-    async def _do(self, request: Activate | RollBack | Lock | Reload | State) -> dict[str, Any]:
+    async def _do(self, request: _AnyRequest) -> dict[str, Any]:  # noqa: PLR0911 - one a command
         life = self._lives.get(request.line)
         if life is None:
             names = ", ".join(self._lives)
@@ -193,8 +219,20 @@ class Control:
                 return await life.unlock(request.chute)
             case Reload():
                 return await life.reload_pre_advice(request.who, request.why)
+            case HostAnswers():
+                return {"taken": _take(life.desk, request.answers)}
             case State():
                 return await life.state()
+
+
+def _take(desk: HostDesk, rows: list[HostAnswerRow]) -> int:
+    """Give answers to a line's desk; return how many, the first ones, had room."""
+    answers = np.zeros(len(rows), HOST_ANSWER)
+    for answer, row in zip(answers, rows, strict=True):
+        answer["boot_id"], answer["piece_id"] = row.boot_id, row.piece_id
+        answer["answer"] = HostAnswer.KNOWN if row.known else HostAnswer.UNKNOWN
+        answer["destination"], answer["holds"] = row.destination, row.holds
+    return desk.offer(answers, [row.brand for row in rows], [row.service_class for row in rows])
 
 
 async def _send(writer: asyncio.StreamWriter, answer: bytes) -> None:

@@ -22,6 +22,8 @@ SOCKET_PATH_BYTES_MAX = 107
 ANSWER_S = 30.0
 """Time an answer has: a line applies a command between two batches."""
 ANSWER_BYTES_MAX = 1 << 20
+HOST_ANSWERS_MAX = 64
+"""Answers of the upstream host in one command."""
 
 
 def socket_path(state: StatePaths) -> Path:

@@ -17,6 +17,7 @@ from sorter.errors import ConfigError, JournalError
 from sorter.journal.reader import recovery
 from sorter.journal.thread import CommitThread
 from sorter.journal.writer import JournalWriter
+from sorter.line.host_desk import HostDesk
 from sorter.line.ledger import ledger_of
 from sorter.line.loop import LineLoop
 from sorter.line.recovery import recover
@@ -24,6 +25,7 @@ from sorter.line.tracking import COUNTER_NAMES, Tracking
 from sorter.line.warmup import warm_up
 from sorter.outlets.board import BoardWriter, LineBoard, chutes_of_groups
 from sorter.outlets.layout import JournalStatus
+from sorter.outlets.questions import QuestionRing
 from sorter.plans.image import map_image
 from sorter.plans.machine import load_chutes
 from sorter.plans.versions import need_version
@@ -88,9 +90,10 @@ async def run_line(site: SiteFile) -> None:
     )
     committing = CommitThread(journal, site.journal.commit_interval_ms / 1000)
     pre_advice = _pre_advice(state)
+    ring = QuestionRing(state.questions, clock.now_ns()) if site.upstream else None
     lines = [
         _make_line(number, site, state, trackings[number], resumes[number], pre_advice,
-                   journal, board, clock)
+                   journal, board, clock, ring)
         for number in range(len(names))
     ]  # fmt: skip
     for number, tracking in enumerate(trackings):
@@ -123,6 +126,7 @@ def _make_line(
     journal: JournalWriter,
     board: BoardWriter,
     clock: Clock,
+    ring: QuestionRing | None,
 ) -> RunningLine:
     line = site.lines[number]
     active, plan, metadata = _plan(line, state)
@@ -133,8 +137,12 @@ def _make_line(
     groups = chutes_of_groups(metadata["groups"], plan.group_first, plan.group_chutes)
     outlet.set_plan(metadata["name"], metadata["version"], metadata["brands"], groups)
     adapter = create(line.adapter, number, line.link, clock.now_ns)
-    loop = LineLoop(number, line.name, adapter, tracking, decider, journal, outlet, clock)
-    life = PlanLife(line.name, state, loop.commands, decider, tracking, outlet, clock, active)
+    desk = HostDesk(line.name, ring)
+    desk.set_names(metadata["brands"], metadata["service_classes"])
+    desk.ask_again(tracking.in_flight(), tracking.chutes, clock.now_ns())
+    outlet.host_counts = desk.counts
+    loop = LineLoop(number, line.name, adapter, tracking, decider, journal, outlet, clock, desk)
+    life = PlanLife(line.name, state, loop.commands, decider, tracking, outlet, clock, active, desk)
     return RunningLine(loop, adapter, tracking, outlet, resume, life)
 
 

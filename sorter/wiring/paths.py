@@ -31,6 +31,11 @@ class StatePaths:
         return self.run / "line.board"
 
     @property
+    def questions(self) -> Path:
+        """Shared memory of the line process's questions for the upstream host."""
+        return self.run / "line.questions"
+
+    @property
     def recorder_board(self) -> Path:
         """Shared memory of the recorder."""
         return self.run / "recorder.board"

@@ -19,6 +19,7 @@ from sorter.assignment.decider import Decider
 from sorter.clock import Clock
 from sorter.errors import CommandError, ConfigError, Refusal, UnavailableError
 from sorter.line.commands import CommandQueue, QueueFullError
+from sorter.line.host_desk import HostDesk
 from sorter.line.tracking import Tracking
 from sorter.outlets.board import LineBoard, chutes_of_groups
 from sorter.plans.image import map_image
@@ -75,6 +76,7 @@ class PlanLife:
         outlet: LineBoard,
         clock: Clock,
         active: Active,
+        desk: HostDesk,
     ) -> None:
         """Take over what the files say: what is active, what waits, which chutes are locked.
 
@@ -89,6 +91,8 @@ class PlanLife:
         self._outlet = outlet
         self._clock = clock
         self._active = active
+        self.desk = desk
+        """Takes the upstream host's answers."""
         self._turn = asyncio.Lock()
         waits = read_json(state.pending_plan(name))
         self._waits = _order(state.pending_plan(name), waits) if waits else None
@@ -239,6 +243,7 @@ class PlanLife:
         def swap() -> None:
             self._decider.activate(loaded.plan)
             self._outlet.set_plan(version.name, version.number, brands, loaded.groups)
+            self.desk.set_names(brands, loaded.metadata["service_classes"])
 
         self._active = active
         await self._apply(swap)

@@ -1,4 +1,7 @@
-"""A small plan for the line's tests: two waybills, four chutes, everything reachable."""
+"""A small plan for the line's tests: two waybills, four chutes, everything reachable.
+
+For any other waybill of the brand the upstream host is asked.
+"""
 
 from bench import naive
 from bench.naive_arrays import plan_arrays, pre_advice_arrays
@@ -18,6 +21,7 @@ def small_decider() -> Decider:
         classes=0,
         groups={1: naive.Group([1, 2, 3], "balanced", overflow=2), 2: naive.Group([4])},
         exceptions={each: 2 for each in Disposition if each >= Disposition.NO_READ},
+        host_laps=1,
     )
     pre_advice = {b"A001": naive.Advice(1, 0, 3207), b"A002": naive.Advice(1, 0, 3208)}
     return Decider(plan_arrays(plan), pre_advice_arrays(pre_advice))

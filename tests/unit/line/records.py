@@ -86,7 +86,7 @@ PIECES = st.integers(1, 6)
 """More ids than rows of a small table."""
 LAPS = st.integers(0, 3)
 NAMED = st.lists(st.sampled_from(CHUTES), unique=True, max_size=4).map(tuple)
-CODES = st.sampled_from([b"A001", b"A002", b"]C1A001", b"X"])
+CODES = st.sampled_from([b"A001", b"A002", b"]C1A001", b"X", b"A003"])
 
 SCANS = st.builds(scanned, PIECES, LAPS) | st.builds(scanned, PIECES, LAPS, code=CODES)
 ENDS = st.builds(

@@ -14,7 +14,7 @@ from sorter.line.books import Register
 from sorter.line.ledger import ledger_of
 from sorter.line.recovery import recover
 from sorter.line.tracking import Tracking
-from sorter.ports import BATCH_MAX, Batch, Snapshot
+from sorter.ports import BATCH_MAX, HOST_ANSWER, Batch, HostAnswer, Snapshot
 from tests.unit.line.decider import small_decider
 from tests.unit.line.records import (
     BOOT,
@@ -45,11 +45,26 @@ def live(
         rows, ended = tracking.apply(heard)
         now_ns = int(heard["event_ns"].max(initial=0))
         decisions = DECIDER.decide(heard, rows, tracking, now_ns)
-        if len(heard):
+        decisions = answer_some(tracking, decisions, number, now_ns)
+        if len(heard) + len(decisions):
             journal.append(Batch(line, heard, decisions.copy(), ended.copy()))
         if number in cuts:
             journal.append(Snapshot(line, tracking.snapshot()))
     return tracking, journal
+
+
+def answer_some(tracking: Tracking, decisions: Records, turn: int, now_ns: int) -> Records:
+    """Answer for every other piece that waits for the host: with a place, a hold, or nothing."""
+    waiting = np.isin(tracking.in_flight()["disposition"], (4, 16))
+    ids = tracking.in_flight()["piece_id"][waiting]
+    ids = ids[ids % 2 == turn % 2]
+    answers = np.zeros(len(ids), HOST_ANSWER)
+    answers["boot_id"], answers["piece_id"] = tracking.resume.boot_id, ids
+    answers["answer"] = np.where(ids % 3 == 1, HostAnswer.UNKNOWN, HostAnswer.KNOWN)
+    answers["destination"] = np.where(ids % 3 == 1, 0, 3207)
+    answers["holds"] = ids % 3 == 2
+    at = tracking.rows_of(answers)
+    return DECIDER.decide_answers(answers, at, tracking, now_ns, len(decisions))[0]
 
 
 def state(tracking: Tracking) -> dict[str, object]:

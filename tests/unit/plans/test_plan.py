@@ -131,9 +131,9 @@ def test_a_plan_says_how_long_the_upstream_host_is_waited_for(
     assert asked() == (0, "UNKNOWN")
     change("[limits]", "[upstream]\n\n[limits]")
     change('default = "REJECT"', 'default = "REJECT"\nhost_late = "NO-READ"')
-    assert asked() == (1, "NO-READ")
+    assert asked() == (2, "NO-READ")
     change("[upstream]", "[upstream]\nwaiting_laps = 3")
-    assert asked() == (3, "NO-READ")
+    assert asked() == (4, "NO-READ")
 
 
 def test_unclear_codes_go_where_the_plan_says(
@@ -282,7 +282,7 @@ def test_unknown_centre(change: Change, problems_of: Callable[[], list[str]]) ->
     ("height_mm = 800", "unknown_is_held = 1", "limits.unknown_is_held: "),
     ("weight_g = 30000\nlength_mm = 1200\nwidth_mm = 800\nheight_mm = 800",
      "unknown_is_held = true", "limits: Value error, unknown_is_held holds nothing"),
-    ("[limits]", "[upstream]\nwaiting_laps = 0\n\n[limits]", "upstream.waiting_laps: "),
+    ("[limits]", "[upstream]\nwaiting_laps = -1\n\n[limits]", "upstream.waiting_laps: "),
     ("[limits]", "[upstream]\nurl = 'x'\n\n[limits]", "upstream.url: unknown key"),
     ("chutes = [60]", "chutes = []", "groups.REJECT.chutes: "),
     ("chutes = [60]", "chutes = [0]", "groups.REJECT.chutes.0: "),

@@ -17,14 +17,16 @@ from sorter.assignment.warmup import empty_plan
 from sorter.clock import SystemClock
 from sorter.errors import CommandError, ConfigError, Refusal
 from sorter.line.commands import CommandQueue
+from sorter.line.host_desk import ANSWERS_MAX, HostDesk
 from sorter.line.tracking import Tracking
 from sorter.outlets.board import LineBoard
 from sorter.plans.image import write_image
 from sorter.plans.versions import Origin, make_version, need_version
+from sorter.ports import HostAnswer, HostCount
 from sorter.wiring import control
 from sorter.wiring.active import Active, read_active, write_active
 from sorter.wiring.control import REQUEST_BYTES_MAX, Control
-from sorter.wiring.control_client import LineClient, socket_path
+from sorter.wiring.control_client import HOST_ANSWERS_MAX, LineClient, socket_path
 from sorter.wiring.line import hold_versions
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.plan_life import PlanLife
@@ -55,7 +57,12 @@ class Shown:
 def build(number: int) -> tuple[PlanArrays, dict[str, Any]]:
     plan = empty_plan()
     plan.scalars[0] = number
-    return plan, {"name": "hub", "brands": ["", "HX"], "groups": [""]}
+    return plan, {
+        "name": "hub",
+        "brands": ["", "HX"],
+        "groups": [""],
+        "service_classes": ["", "next_day"],
+    }
 
 
 class Rig:
@@ -82,9 +89,10 @@ class Rig:
         self.decider = Decider(build(active.version)[0], no_pre_advice())
         self.commands = CommandQueue()
         self.commands.end_batch()
+        self.desk = HostDesk("loop")
         self.life = PlanLife(
             "loop", self.state, self.commands, self.decider, self.tracking,
-            cast("LineBoard", self.shown), SystemClock(), active,
+            cast("LineBoard", self.shown), SystemClock(), active, self.desk,
         )  # fmt: skip
         self.control = Control(socket_path(self.state), {"loop": self.life})
 
@@ -329,3 +337,40 @@ def test_a_socket_without_a_process_is_told(rig: Rig) -> None:
         dead.bind(str(path))
     with pytest.raises(CommandError, match=r"line.sock: the line process does not answer"):
         LineClient(rig.state).ask({"command": "state", "line": "loop"})
+
+
+def test_answers_of_the_upstream_host_are_taken_as_far_as_there_is_room(rig: Rig) -> None:
+    row = {"boot_id": 7, "piece_id": 1, "known": True, "destination": 320706, "brand": "HX"}
+
+    async def work() -> None:
+        await rig.ask("activate", version=2, **ANN)
+        told = await rig.ask("host_answers", answers=[row, {**row, "known": False, "brand": "?"}])
+        assert told["taken"] == 2
+        first, second = rig.desk.take(8)
+        assert (first["piece_id"], first["brand"], first["destination"]) == (1, 1, 320706)
+        assert (first["answer"], second["answer"]) == (HostAnswer.KNOWN, HostAnswer.UNKNOWN)
+        assert (second["brand"], rig.desk.counts[HostCount.MISNAMED]) == (0, 1)
+        full = ANSWERS_MAX // HOST_ANSWERS_MAX
+        for _ in range(full):
+            assert (await rig.ask("host_answers", answers=[row] * 64))["taken"] == 64
+        assert (await rig.ask("host_answers", answers=[row]))["taken"] == 0
+        assert rig.desk.counts[HostCount.REFUSED] == 1
+
+    rig.serve(work)
+
+
+@pytest.mark.parametrize("wrong", [
+    {"boot_id": 0}, {"piece_id": 2**32}, {"destination": 10**12}, {"holds": 32}, {"known": 1},
+    {"brand": "x" * 33}, {"more": 1},
+])  # fmt: skip
+def test_wrong_answers_are_refused_by_their_field(rig: Rig, wrong: dict[str, Any]) -> None:
+    row = {"boot_id": 7, "piece_id": 1, "known": True, "destination": 320706, **wrong}
+
+    async def work() -> None:
+        refusal, problem = await rig.refusal("host_answers", answers=[row])
+        assert refusal is Refusal.WRONG
+        assert f"answers.0.{next(iter(wrong))}" in problem
+        assert (await rig.refusal("host_answers", answers=[]))[0] is Refusal.WRONG
+        assert not len(rig.desk.take(8))
+
+    rig.serve(work)
