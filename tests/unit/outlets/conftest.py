@@ -17,7 +17,7 @@ from plc_adapters.contract import (
     Records,
 )
 from sorter.line.ledger import ledger_of
-from sorter.line.tracking import COUNTER_NAMES, Tracking
+from sorter.line.tracking import COUNTER_NAMES, Tracking, warm_up
 from sorter.outlets.board import BoardWriter
 from sorter.ports import CHUTE, DECISION, Batch
 
@@ -39,6 +39,7 @@ class Lab:
     """One line, its board, and the events to feed it."""
 
     def __init__(self, path: Path, chutes: int = 6) -> None:
+        warm_up()  # Compiling takes longer than a board may go without a beat.
         self.path = path
         self.clock = HandClock()
         self.link = LinkStatus(connected=True, problem="", boot_id=7, epoch=3)
