@@ -100,6 +100,8 @@ class PlcProgram:
         self.machine_state = MachineState.SUSPENDED if plc.wait_for_host else MachineState.EXECUTE
         self._write_constants()
         self._report(EventKind.MACHINE_STATE, self.machine_state, 0)
+        self.ring.write_header()
+        self.seats.write_header()
 
     def cycle(self, now_us: int) -> None:
         """Run one scan cycle at that instant of the plant's time."""

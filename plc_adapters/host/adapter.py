@@ -312,7 +312,9 @@ class HostAdapter:
         only a gap that stays for ``silence_ms`` is believed.
         """
         behind = distance(header.head_sequence, self._expected)
-        if header.head_sequence == 0 or behind < 0:
+        # What may not be read yet, as the journal lacks the boot before, is no gap.
+        withheld = self._gate.slots_free(self._expected, 1) == 0
+        if header.head_sequence == 0 or behind == -1 or withheld:
             self._gap_since_ns = 0
             return
         oldest = oldest_kept(header.head_sequence, self._slots)
@@ -324,9 +326,28 @@ class HostAdapter:
         elif self._gap_since_ns == 0:
             self._gap_since_ns = now_ns
         elif now_ns - self._gap_since_ns > self._link.silence_ms * NS_PER_MS:
-            self.status.missed_count += 1
-            self._expected = advance(self._expected, 1)
             self._gap_since_ns = 0
+            if behind < 0:
+                self._begin_behind(header)
+            else:
+                self.status.missed_count += 1
+                self._expected = advance(self._expected, 1)
+
+    def _begin_behind(self, header: Header) -> None:
+        """Settle that the PLC's newest event lies before the one to read next.
+
+        Its program had not filled its header when this boot was first seen; or it went back without
+        a new boot id, which nothing here can cure.
+        """
+        if self._gate.is_untouched:
+            self._begin_boot(header)
+            return
+        self.status.connected = False
+        self.status.problem = (
+            f"{self._link.peer}: its newest event is {header.head_sequence}, but "
+            f"{self._gate.delivered} was read already; give the PLC program a new boot_id at each "
+            "start, and restart it"
+        )
 
     # Making a link that stands.
 

@@ -29,6 +29,11 @@ class AcknowledgementGate:
         self._heard = 0
         """The line's last word."""
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the line was given no event of this boot yet."""
+        return self.delivered == self._begun
+
     def resume(self, accepted: int) -> None:
         """Go on with the boot that the journal left off in."""
         self.accepted = self.delivered = self._begun = self._known = accepted

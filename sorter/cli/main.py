@@ -19,6 +19,7 @@ from sorter.cli import (
     plc_profiles,
     pre_advice,
     run,
+    sim,
     trace,
 )
 from sorter.errors import Exit, SorterError
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command("run", help=run.HELP)(run.run)
 app.command("demo", help=demo.HELP)(demo.demo)
 app.command("trace", help=trace.HELP)(trace.trace)
+app.command("sim")(sim.sim)
 app.add_typer(config.app, name="config", help="Look at site files.")
 plan_proof.register(plan.app)
 app.add_typer(plan.app, name="plan", help="Look after sort plans.")

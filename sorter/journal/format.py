@@ -132,26 +132,38 @@ def _frame(number: int, kind: int, first: int, second: int, third: int, body: by
     return frame
 
 
-def frames(data: bytes, start: int) -> Iterator[Frame | Gap]:
+def frames(data: bytes, start: int, *, growing: bool = False) -> Iterator[Frame | Gap]:
     """Yield the whole frames of some data from an offset on, and the gaps between them.
 
     The last gap may be a frame that is being written, or one that lies only partly in the data.
+
+    Args:
+        data: Of a segment.
+        start: Where a frame may begin.
+        growing: Whether zeros where a frame would begin mean that none was written yet.
     """
     view = memoryview(data)
     at = begun = start
     while True:
+        if growing and is_blank(data[at : at + FRAME_HEAD.size]):
+            return
         frame = _frame_at(view, at)
         if frame is None:
             at = data.find(_MARK_BYTES, at + 1)
             if at >= 0:
                 continue
             at = len(data)
-        if data[begun:at].strip(b"\0"):
+        if not is_blank(data[begun:at]):
             yield Gap(begun, at)
         if frame is None:
             return
         yield frame
         at = begun = frame.end
+
+
+def is_blank(data: bytes) -> bool:
+    """Return whether there are only zeros."""
+    return data == bytes(len(data))
 
 
 def _frame_at(view: memoryview, at: int) -> Frame | None:

@@ -18,12 +18,13 @@ from sorter.journal.format import (
     check_segment_head,
     decode,
     frames,
+    is_blank,
     segment_path,
     segments,
 )
 from sorter.ports import Batch, Snapshot
 
-READ_BYTES = 4 * 1024 * 1024
+READ_BYTES = 1024 * 1024
 """Read at once by the recorder; more only where one frame is larger."""
 SEGMENTS_KEPT = 2
 """Segments of a line that stay whatever is recorded: a line recovers from the newest."""
@@ -185,10 +186,10 @@ class Follower:
                 if not check_segment_head(head, path):
                     return [], False
                 offset = SEGMENT_HEAD.size
-            if is_newest and not self._disk.read(file, offset, FRAME_HEAD.size).strip(b"\0"):
+            if is_newest and is_blank(self._disk.read(file, offset, FRAME_HEAD.size)):
                 return [], False
             data = self._disk.read(file, offset, READ_BYTES)
-            found = list(frames(data, 0))
+            found = list(frames(data, 0, growing=is_newest))
             if len(data) == READ_BYTES and not any(isinstance(each, Frame) for each in found):
                 data += self._disk.read(file, offset + READ_BYTES, FRAME_BYTES_MAX)
                 found = list(frames(data, 0))

@@ -41,6 +41,7 @@ class SegmentWriter:
         self._segment_bytes = segment_bytes
         self._file = -1
         self._durable_size = 0
+        self._begun_size = 0
         self._spare = -1
 
     def put(self, data: bytes) -> None:
@@ -63,10 +64,13 @@ class SegmentWriter:
             self.close()
             raise
         self._durable_size += len(data)
-        self.full = self._durable_size >= self._segment_bytes
+        self.full = self._durable_size - self._begun_size >= self._segment_bytes
 
-    def begin_segment(self) -> None:
+    def begin_segment(self, snapshot_bytes: int = 0) -> None:
         """Begin the next segment, its head and its name durable.
+
+        The snapshot it is to begin with does not count for its size: one larger than a segment
+        would else be followed by another at once.
 
         Its number is the second it begins in, so that one begun after the folder was moved away is
         not taken for one that was recorded long ago.
@@ -88,6 +92,7 @@ class SegmentWriter:
             raise
         self.close()
         self._file, self._durable_size, self.full = spare, len(head), False
+        self._begun_size = len(head) + snapshot_bytes
 
     def prepare(self) -> None:
         """Take the room of the next segment, if it is not taken yet.

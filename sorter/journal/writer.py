@@ -226,7 +226,7 @@ class JournalWriter:
                 if run:
                     segment.put(b"".join(run))
                     run = []
-                segment.begin_segment()
+                segment.begin_segment(len(frame.content))
             run.append(frame.content)
         segment.put(b"".join(run))
 

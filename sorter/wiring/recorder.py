@@ -2,14 +2,12 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
 
 from sorter.clock import Clock, SystemClock
 from sorter.config import SiteFile
 from sorter.errors import ConfigError, UnavailableError
-from sorter.journal.reader import Follower, Position
 from sorter.outlets.board import RecorderBoardWriter
-from sorter.ports import Batch
+from sorter.outlets.record import Recording
 from sorter.store.records import RecordStore
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.plan_records import PlanRecorder
@@ -25,25 +23,6 @@ MAINTAIN_S = 600.0
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Followed:
-    """One line's journal, and what was read of it but not written yet."""
-
-    name: str
-    follower: Follower
-    recorded: Position
-    batches: list[Batch] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Progress:
-    """What the board tells of the recorder."""
-
-    rows: int = 0
-    transactions: int = 0
-    problem: str = "the database was not reached yet"
-
-
 class Recorder:
     """Moves batches from the journals to the store, and its position with them."""
 
@@ -55,8 +34,8 @@ class Recorder:
         self._clock = clock
         self._board = RecorderBoardWriter(self._state.recorder_board, clock)
         self._plans = PlanRecorder(self._state, self._names, store)
-        self._progress = Progress()
-        self._lines: list[Followed] = []
+        self._recording = Recording(self._state.journal, self._names, store)
+        self._problem = "the database was not reached yet"
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record until told to stop; then record what the journals hold by then.
@@ -70,11 +49,11 @@ class Recorder:
             while True:
                 ending = stop.is_set()
                 try:
-                    if not self._lines:
+                    if not self._recording.lines:
                         await self._store.open()
-                        self._lines = [await self._follow(i) for i in range(len(self._names))]
+                        await self._recording.begin()
                     await self._plans.record()
-                    wrote = await self._pass()
+                    wrote = await self._recording.step()
                     self._set_problem("")
                     now = asyncio.get_running_loop().time()
                     if now - last_maintained > MAINTAIN_S:
@@ -86,42 +65,21 @@ class Recorder:
                 if ending and not wrote:
                     return
                 if not wrote:
-                    await _wait(stop, RETRY_S if self._progress.problem else IDLE_S)
+                    await _wait(stop, RETRY_S if self._problem else IDLE_S)
         finally:
             beat.cancel()
             await asyncio.gather(beat, return_exceptions=True)
             self._tell()
             await self._store.close()
 
-    async def _follow(self, number: int) -> Followed:
-        name = self._names[number]
-        position = Position(*await self._store.position(name))
-        return Followed(name, Follower(self._state.journal / name, number, position), position)
-
-    async def _pass(self) -> int:
-        """Read and write once for each line; return the batches written."""
-        wrote = 0
-        for line in self._lines:
-            if not line.batches:
-                line.batches = await asyncio.to_thread(line.follower.read)
-            position = line.follower.position
-            if not line.batches:
-                continue
-            self._progress.rows += await self._store.write(line.name, line.batches, position)
-            self._progress.transactions += 1
-            wrote += len(line.batches)
-            line.recorded = position
-            line.batches = []
-        return wrote
-
     async def _maintain(self) -> None:
         await self._store.maintain()
-        for line in self._lines:
+        for line in self._recording.lines:
             await asyncio.to_thread(line.follower.remove_read, line.recorded, self._keep_bytes)
 
     def _set_problem(self, problem: str) -> None:
-        if problem != self._progress.problem:
-            self._progress.problem = problem
+        if problem != self._problem:
+            self._problem = problem
             _logger.warning("%s", problem or "the database takes records")
 
     async def _beat(self) -> None:
@@ -131,17 +89,14 @@ class Recorder:
 
     def _tell(self) -> None:
         """Tell the board how recording stands."""
-        oldest_ns = min(
-            (int(b.events["host_receive_ns"][0]) for f in self._lines for b in f.batches[:1]
-             if len(b.events)),
-            default=0,
-        )  # fmt: skip
+        heads = [line.batches[0].events for line in self._recording.lines if line.batches]
+        oldest_ns = min((int(e["host_receive_ns"][0]) for e in heads if len(e)), default=0)
         self._board.update(
-            rows=self._progress.rows,
-            batches=self._progress.transactions,
+            rows=self._recording.rows,
+            batches=self._recording.transactions,
             lag_seconds=max(0, self._clock.now_ns() - oldest_ns) / 1e9 if oldest_ns else 0.0,
-            connected=not self._progress.problem,
-            problem=self._progress.problem,
+            connected=not self._problem,
+            problem=self._problem,
         )
 
 
