@@ -40,9 +40,12 @@ lint: $(VENV)/.dev ## Check style, types and who imports whom
 bench: $(VENV)/.dev $(PEERS)/node_modules/.package-lock.json ## Measure: ratios against references in the same run
 	$(BIN)/python -m bench
 
-maps: $(VENV)/.run ## Print the register map anew after the mailbox's table has changed
+maps: $(VENV)/.run ## Print register map and timing diagrams anew after the mailbox has changed
 	$(BIN)/sorter plc export --format md --output plc_adapters/mailbox/REGISTERS.md
 	$(BIN)/sorter plc export --format csv --output plc_adapters/mailbox/registers.csv
+	for diagram in answer watchdog takeover restart; do \
+	    $(BIN)/sorter plc export --format svg --diagram $$diagram --output docs/timing/$$diagram.svg || exit; \
+	done
 
 lock: ## Resolve the versions in requirements/ anew
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv

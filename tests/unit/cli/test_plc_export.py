@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 
 from plc_adapters.mailbox.register_map import as_csv, as_markdown
 from plc_adapters.reference.constants import Size
+from plc_adapters.reference.node_list import as_node_list
 from plc_adapters.reference.render import as_scl, as_st
+from plc_adapters.reference.timing import as_svg, as_text
 from sorter.cli import main
 from sorter.cli.main import app
 
@@ -46,6 +48,7 @@ def test_a_file_that_cannot_be_written_is_named(
     [
         (["--event-slots", "100"], "--event-slots: 100 is not a power of two from 8 to 1024"),
         (["--event-slots", "2048"], "--event-slots: 2048 is not a power of two"),
+        (["--format", "svg", "--diagram", "x"], "--diagram: there is no 'x'; give one of"),
         (["--format", "st", "--chutes", "0"], "--chutes: 0 is not from 1 to 1023"),
         (["--base-address", "-1"], "--base-address: -1 is not from 0 to 54088"),
         (["--base-address", "54089"], "--base-address: 54089 is not from 0 to 54088"),
@@ -72,3 +75,15 @@ def test_prints_both_programs() -> None:
     for form, print_as in (("st", as_st), ("scl", as_scl)):
         result = runner.invoke(app, ["plc", "export", "--format", form, *options])
         assert (result.exit_code, result.stdout) == (0, print_as(size))
+
+
+def test_prints_nodes_and_diagrams() -> None:
+    for options, text in (
+        (["--format", "opcua", "--event-slots", "64"], as_node_list(64)),
+        (["--format", "timing"], as_text()),
+        (["--format", "timing", "--diagram", "takeover"], as_text("takeover")),
+        (["--format", "svg", "--diagram", "answer"], as_svg("answer")),
+        (["--format", "svg"], as_svg()),
+    ):
+        result = runner.invoke(app, ["plc", "export", *options])
+        assert (result.exit_code, result.stdout) == (0, text)

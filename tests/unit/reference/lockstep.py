@@ -62,11 +62,14 @@ class Reference:
 
     @property
     def registers(self) -> list[int]:
-        return [*self.image.header, *self.image.seats, *self.image.events]
+        first, second = (seat.registers for seat in self.image.seats)
+        return [*self.image.header, *first, *second, *self.image.events]
 
     def host_write(self, address: int, values: list[int]) -> None:
-        first = address - SEATS_AT
-        self.image.seats[first : first + len(values)] = values
+        """Write within one seat, as the host does."""
+        seat, first = divmod(address - SEATS_AT, SEAT_SIZE)
+        assert first + len(values) <= SEAT_SIZE
+        self.image.seats[seat].registers[first : first + len(values)] = values
 
     def _settings(self, sorter: Any) -> bool:
         for name, value in self._wanted.items():
