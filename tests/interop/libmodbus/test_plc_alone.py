@@ -21,6 +21,10 @@ def own_chute(event: Event) -> list[int]:
 def test_twenty_pieces_go_where_they_were_sent(
     start_plc: StartPlc, new_host: NewHost, low_first: bool
 ) -> None:
+    sort_twenty_pieces(start_plc, new_host, low_first=low_first)
+
+
+def sort_twenty_pieces(start_plc: StartPlc, new_host: NewHost, *, low_first: bool) -> None:
     labels = [*LABELS[:18], "", "|".join([LABELS[0], "x" * 44, *LABELS[1:5]])]
     begin = 0xFFFFFFC0
     plc = start_plc(labels, "-r", "40", "-q", str(begin), *["-L"] * low_first)

@@ -58,6 +58,11 @@ def run_against(tmp_path: Path, database: str, start_plc: StartPlc) -> Iterator[
 
 @pytest.mark.parametrize(("order", "last_sequence"), [("big", 0), ("little", 2**32 - 2000)])
 def test_a_thousand_pieces(run_against: RunAgainst, order: str, last_sequence: int) -> None:
+    sort_a_thousand(run_against, order, last_sequence)
+
+
+def sort_a_thousand(run_against: RunAgainst, order: str, last_sequence: int) -> None:
+    """Let the service sort them all; nothing may be late, lost, doubled or in the wrong chute."""
     centre, plc = run_against(order, last_sequence)
     summary = plc.summary()
     centre.wait_recorded()
@@ -88,4 +93,4 @@ def test_a_thousand_pieces(run_against: RunAgainst, order: str, last_sequence: i
     assert len(sequences) == len(set(sequences))
     # The highest itself may be missing: of a scan in several slots only the last one is recorded.
     wrapped = max(sequences) > 2**31 and min(sequences) < 2**31
-    assert wrapped == (order == "little"), "the sequences wrap in one run only"
+    assert wrapped == bool(last_sequence), "the sequences wrap where they begin near the end"
