@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
 from typing import cast
 
 from plc_adapters.contract import Adapter, AdapterError
+from plc_adapters.host.wire import MailboxLink, Wire
 
 ADAPTERS = {"modbus": "plc_adapters.modbus.adapter", "opcua": "plc_adapters.opcua.adapter"}
-"""Kind of adapter, and the module whose ``create(line, link, clock)`` makes one."""
+"""Kind of adapter, and its module: ``create(line, link, clock)`` and ``connection(link)``."""
 
 
 def create(kind: str, line: int, link: object, clock: Callable[[], int]) -> Adapter:
@@ -22,8 +24,25 @@ def create(kind: str, line: int, link: object, clock: Callable[[], int]) -> Adap
     Raises:
         AdapterError: there is no such adapter, or the settings lack a field.
     """
+    return cast("Adapter", _module(kind).create(line, link, clock))
+
+
+def connection(kind: str, link: object) -> tuple[MailboxLink, Callable[[], Wire]]:
+    """Return what is known of a PLC and a maker of bare connections to it, beside any adapter.
+
+    Args:
+        kind: as for :func:`create`.
+        link: as for :func:`create`.
+
+    Raises:
+        AdapterError: as for :func:`create`.
+    """
+    return cast("tuple[MailboxLink, Callable[[], Wire]]", _module(kind).connection(link))
+
+
+def _module(kind: str) -> ModuleType:
     module = ADAPTERS.get(kind)
     if module is None:
         known = ", ".join(sorted(ADAPTERS))
         raise AdapterError(f"adapter {kind!r} does not exist; use one of: {known}")
-    return cast("Adapter", import_module(module).create(line, link, clock))
+    return import_module(module)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from plc_adapters.emulator.cells import CellTracking
 from plc_adapters.emulator.conveyor import ConveyorPlant
+from plc_adapters.emulator.faults import memory_of
 from plc_adapters.emulator.labels import Print, endless, listed, read_labels
 from plc_adapters.emulator.loop import LoopPlant
 from plc_adapters.emulator.memory import Memory
@@ -58,7 +59,7 @@ def build_sorter(file: EmulatorFile, chutes: list[ChuteRow], boot_id: int) -> So
         prints = listed(read_labels(file.labels), repeat=file.repeat_labels)
     plc = file.plc
     tally = Tally(plc.default_chute)
-    memory = Memory(plc.event_slots, plc.word_order, plc.string_byte_order)
+    memory = memory_of(plc, file.faults)
     program = PlcProgram(file, chutes, memory, tally, plc.boot_id or boot_id)
     _put_together(file, chutes, prints, program, tally)
     return Sorter(file, memory, program, program.plant, tally)

@@ -27,7 +27,14 @@ EXPECTED_WORDS = ("Failed to start server", "Cancel send, because not connected"
 class ModbusFront:
     """See :class:`plc_adapters.emulator.front.Front`."""
 
-    def __init__(self, listen: Listen, registers: list[int], host_write: HostWrite) -> None:
+    def __init__(
+        self,
+        listen: Listen,
+        registers: list[int],
+        host_write: HostWrite,
+        answer_ms: int = 0,
+    ) -> None:
+        self._answer_ms = answer_ms
         self._base = listen.base_address
         self._context = _context(listen.tls)
         self._registers = registers
@@ -82,6 +89,8 @@ class ModbusFront:
         values: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
         """Serve one request that pymodbus found to lie within the image."""
+        if self._answer_ms:
+            await asyncio.sleep(self._answer_ms / 1000)
         first = address - self._base
         if values is None:
             if function not in (READ_FUNCTION, READ_WRITE_FUNCTION):

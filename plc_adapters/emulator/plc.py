@@ -23,10 +23,11 @@ from plc_adapters.contract import (
     ScanStatus,
 )
 from plc_adapters.emulator.chance import stream
+from plc_adapters.emulator.faults import ring_of, seats_of
 from plc_adapters.emulator.memory import Memory
 from plc_adapters.emulator.plant import Plant, Reading
-from plc_adapters.emulator.ring import Answer, EventRing, Report
-from plc_adapters.emulator.seats import Instruction, Seats
+from plc_adapters.emulator.ring import Answer, Report
+from plc_adapters.emulator.seats import Instruction
 from plc_adapters.emulator.sections import ChuteRow, EmulatorFile
 from plc_adapters.emulator.tally import Tally
 from plc_adapters.mailbox.table import (
@@ -95,8 +96,9 @@ class PlcProgram:
         self.tally = tally
         self.boot_id = boot_id
         self.pieces: dict[int, Tracked] = {}
-        self.ring = EventRing(memory, plc.event_slots, plc.backlog_events_max, plc.first_sequence)
-        self.seats = Seats(memory, plc.host_watchdog_ms * 1000)
+        self._replaces_held = file.faults.replaces_held
+        self.ring = ring_of(memory, plc, file.faults)
+        self.seats = seats_of(memory, plc, file.faults)
         self.machine_state = MachineState.SUSPENDED if plc.wait_for_host else MachineState.EXECUTE
         self._write_constants()
         self._report(EventKind.MACHINE_STATE, self.machine_state, 0)
@@ -248,7 +250,8 @@ class PlcProgram:
         if piece is None or instruction.lap > piece.lap:
             return AnswerStatus.UNKNOWN_PIECE
         named = instruction.named
-        revision_held = -1 if piece.held is None else piece.held.revision
+        held = None if self._replaces_held else piece.held
+        revision_held = -1 if held is None else held.revision
         if instruction.lap == piece.lap and instruction.revision <= revision_held:
             return AnswerStatus.REFUSED_HELD
         passed = bool(named) and all(self.tracking.passed(piece, chute, now_us) for chute in named)

@@ -136,15 +136,19 @@ class EventRing:
             report = self._backlog.popleft()
             self._backlog_slots -= report.slots
             for part in range(report.slots):
-                self.head = next_sequence(self.head)
+                self.head = self._after(self.head)
                 self._write(self.head, report, part)
 
     def _fits(self, slots: int) -> bool:
         """Whether so many slots are free; the sequence that is skipped at the wrap costs one."""
         newest = self.head
         for _ in range(slots):
-            newest = next_sequence(newest)
+            newest = self._after(newest)
         return (newest - self.acknowledged) % SEQUENCES <= self._slots
+
+    def _after(self, sequence: int) -> int:
+        """Return the sequence that follows."""
+        return next_sequence(sequence)
 
     def _write(self, sequence: int, report: Report, part: int) -> None:
         """Write one slot, its closing sequence last."""

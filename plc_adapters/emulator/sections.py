@@ -275,6 +275,52 @@ class Chances(Section):
     """Per event: the PLC reports it once more, under the sequence after it."""
 
 
+class Faults(Section):
+    """Mistakes of the PLC program, planted on purpose for a commissioning check to find; all off.
+
+    Word and byte order, layout version and first sequence are settings of the PLC instead.
+    """
+
+    wrong_magic: bool = False
+    """The magic number is another."""
+    event_slots_shown: int = Field(default=0, ge=0, le=0xFFFF)
+    """What the header says of the ring's size; 0 for the truth."""
+    heartbeat_stands: bool = False
+    clock_stands: bool = False
+    consumed_stands: bool = False
+    """The header never says which instruction was taken."""
+    zero_after_wrap: bool = False
+    """After 4294967295 comes 0."""
+    torn_slots: bool = False
+    """Both sequences are written in one cycle, what they enclose in the next."""
+    skips_slots: bool = False
+    """Some slots are counted and never written."""
+    loses_events: bool = False
+    """Of many events in one cycle only the first are kept."""
+    ignores_acknowledgement: bool = False
+    takes_any_acknowledgement: bool = False
+    """Even one of an event that was never told."""
+    overwrites_unacknowledged: bool = False
+    no_echo: bool = False
+    check_not_verified: bool = False
+    replaces_held: bool = False
+    """The latest instruction wins, whatever its revision."""
+    accepts_lower_epoch: bool = False
+    """Instructions of a lower epoch are taken."""
+    accepts_other_seat: bool = False
+    """Instructions of the seat that is not granted are taken."""
+    grants_lower_epoch: bool = False
+    grants_beside_alive: bool = False
+    """A higher claim is granted while the granted host lives."""
+    never_grants: bool = False
+    never_silent: bool = False
+    """There is no watchdog over the host."""
+    writes_seats: bool = False
+    """The program writes to the host's registers in every cycle."""
+    answer_ms: int = Field(default=0, ge=0, le=10_000)
+    """What each Modbus request takes beside the network."""
+
+
 class ChuteRow(Section):
     """A row of the chute table."""
 
@@ -306,6 +352,7 @@ class EmulatorFile(Section):
     blinds: list[Blind] = Field(default=[], max_length=10_000)
     slips: list[Slip] = Field(default=[], max_length=10_000)
     chances: Chances = Chances()
+    faults: Faults = Faults()
 
     @property
     def belt(self) -> Loop | Diverter:

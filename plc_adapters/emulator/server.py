@@ -124,7 +124,7 @@ def _front(sorter: Sorter, host_write: HostWrite) -> Front:
     """
     listen, registers = sorter.file.listen, sorter.memory.registers
     if listen.protocol == "modbus":
-        return ModbusFront(listen, registers, host_write)
+        return ModbusFront(listen, registers, host_write, sorter.file.faults.answer_ms)
     # Whoever serves Modbus alone need not load OPC UA, which takes a second.
     from plc_adapters.emulator.opcua_front import OpcuaFront  # noqa: PLC0415
 

@@ -34,15 +34,24 @@ def prove_layout(
         AdapterError: it is no mailbox, or of another version, or stored in another order than
             configured; the message names the peer, what was read, and what to do.
     """
-    _prove_words(registers, peer, word_order)
-    _prove_text(registers, peer, string_byte_order)
+    prove_words(registers, peer, word_order)
+    prove_text(registers, peer, string_byte_order)
     header = decode_header(registers, word_order)
-    if header.layout_version != LAYOUT_VERSION:
+    prove_version(header.layout_version, peer)
+    prove_slots(header.event_slots, peer)
+
+
+def prove_version(version: int, peer: str) -> None:
+    """Check the layout version; raises AdapterError."""
+    if version != LAYOUT_VERSION:
         raise AdapterError(
-            f"{peer}: its mailbox has layout version {header.layout_version}, this service speaks "
+            f"{peer}: its mailbox has layout version {version}, this service speaks "
             f"version {LAYOUT_VERSION}; bring the PLC program or the service to the other's version"
         )
-    slots = header.event_slots
+
+
+def prove_slots(slots: int, peer: str) -> None:
+    """Check the size of the event ring; raises AdapterError."""
     if not EVENT_SLOTS_MIN <= slots <= EVENT_SLOTS_MAX or slots & (slots - 1):
         raise AdapterError(
             f"{peer}: event_slots is {slots}, but must be a power of two from {EVENT_SLOTS_MIN} to "
@@ -50,8 +59,8 @@ def prove_layout(
         )
 
 
-def _prove_words(registers: list[int], peer: str, word_order: ByteOrder) -> None:
-    """Check that the magic number reads right in the configured word order."""
+def prove_words(registers: list[int], peer: str, word_order: ByteOrder) -> None:
+    """Check that the magic number reads right in this word order; raises AdapterError."""
     at = HEADER.field("magic").offset
     words = registers[at : at + 2]
     configured = _MAGIC_WORDS if word_order == "big" else _MAGIC_WORDS[::-1]
@@ -76,8 +85,8 @@ def _prove_words(registers: list[int], peer: str, word_order: ByteOrder) -> None
     )
 
 
-def _prove_text(registers: list[int], peer: str, string_byte_order: ByteOrder) -> None:
-    """Check that the magic text reads right in the configured byte order."""
+def prove_text(registers: list[int], peer: str, string_byte_order: ByteOrder) -> None:
+    """Check that the magic text reads right in this byte order; raises AdapterError."""
     field = HEADER.field("magic_text")
     words = registers[field.offset : field.offset + field.size]
     configured = _TEXT_WORDS if string_byte_order == "big" else _swapped(_TEXT_WORDS)

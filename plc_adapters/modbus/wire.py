@@ -22,6 +22,10 @@ from plc_adapters.modbus.tls import TLS_PORT, client_context, explain
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
 
+CLOSE_S = 1.0
+"""What a peer gets to end a connection; then it is thrown away."""
+
+
 class IllegalAddressError(LinkError):
     """The PLC answered, and has no such registers (Modbus exception 2)."""
 
@@ -38,6 +42,7 @@ class _Watched(asyncio.Protocol):
         self.ended_by: Exception | None = None
         self.heard = False
         """Whether the peer has ever said anything."""
+        self.ended = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._inner.connection_made(transport)
@@ -51,6 +56,7 @@ class _Watched(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended_by = exc
+        self.ended.set()
         self._inner.connection_lost(exc)
 
 
@@ -162,8 +168,16 @@ class ModbusWire:
         await asyncio.sleep(seconds)
 
     async def close(self) -> None:
-        """Let the connection go."""
+        """Let the connection go, and wait a moment for its end: TLS says goodbye first."""
+        transport = self._client.ctx.transport
         self._client.close()
+        if self._watched is None:
+            return
+        try:
+            await asyncio.wait_for(self._watched.ended.wait(), CLOSE_S)
+        except TimeoutError:
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
 
     def _on_connect(self, connected: bool) -> None:  # noqa: FBT001 - the library's signature
         """Fail the request under way when the connection is lost; else it waits its timeout."""

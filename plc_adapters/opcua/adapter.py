@@ -14,6 +14,16 @@ def create(line: int, link: object, clock: Callable[[], int]) -> HostAdapter:
     Raises:
         AdapterError: a certificate, key or password can't be used.
     """
+    settings, make_wire = connection(link)
+    return HostAdapter(line, settings, clock, make_wire)
+
+
+def connection(link: object) -> tuple[OpcuaLink, Callable[[], OpcuaWire]]:
+    """Return how to reach a PLC; see :func:`plc_adapters.registry.connection`.
+
+    Raises:
+        AdapterError: as for :func:`create`.
+    """
     settings = OpcuaLink.of(link)
     credentials = load_credentials(settings)
-    return HostAdapter(line, settings, clock, lambda: OpcuaWire(settings, credentials))
+    return settings, lambda: OpcuaWire(settings, credentials)

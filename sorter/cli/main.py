@@ -16,6 +16,7 @@ from sorter.cli import (
     plan_proof,
     plc,
     plc_certificate,
+    plc_check,
     plc_profiles,
     pre_advice,
     run,
@@ -45,6 +46,7 @@ app.add_typer(config.app, name="config", help="Look at site files.")
 plan_proof.register(plan.app)
 app.add_typer(plan.app, name="plan", help="Look after sort plans.")
 app.add_typer(pre_advice.app, name="pre-advice", help="Load waybills that brands send ahead.")
+plc_check.register(plc.app)
 plc_profiles.register(plc.app)
 plc_certificate.register(plc.app)
 app.add_typer(plc.app, name="plc", help="Bring a PLC to talk to the service.")
