@@ -38,6 +38,7 @@ class Service:
     name = "decision"
 
     def __init__(self, inputs: Inputs) -> None:
+        self.quarantined = False
         self.decisions = np.zeros(0, DECISION)
         """What the scans have to end in, each time, once it is proven."""
         self.events = scan_events(inputs.scans, LINE, BOOT, 1)

@@ -88,6 +88,7 @@ class Line:
         self.pre_advice = pre_advice
         self.chutes = chutes
         self.pieces: dict[int, Piece] = {}
+        self.quarantined = False
         self._today = date.min
 
     def batch(self, scans: list[Scan], now_ns: int) -> list[Decision]:
@@ -378,7 +379,9 @@ class Line:
     ) -> tuple[Disposition, int, list[int]]:
         """Return the disposition as it comes out, its group, and the chutes named."""
         is_last = lap >= self.plan.lap_limit
-        if disposition == Disposition.ROUTED:
+        if disposition == Disposition.ROUTED and self.quarantined:
+            disposition, claim = Disposition.QUARANTINED, replace(claim, percent_free=Fraction(0))
+        elif disposition == Disposition.ROUTED:
             for hops, tried in enumerate(self._groups_from(group)):
                 chutes = self._with_room(tried, claim)
                 if chutes:
@@ -386,7 +389,8 @@ class Line:
             if not is_last:
                 return Disposition.RECIRCULATED, group, []
             disposition, claim = Disposition.LAP_LIMIT, replace(claim, percent_free=Fraction(0))
-        group = self.plan.exceptions.get(disposition, 0)
+        reason = Disposition.QUARANTINED if self.quarantined else disposition
+        group = self.plan.exceptions.get(reason, 0)
         for tried in self._groups_from(group):
             chutes = self._with_room(tried, claim)
             if chutes:

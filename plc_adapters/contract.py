@@ -140,6 +140,9 @@ class Disposition(IntEnum):
     """A code may be a waybill, but of several brands, or it may as well be a product code."""
     BAG = 18
     """The code of a bag was read, and nothing that may be a waybill."""
+    QUARANTINED = 19
+    """The line's pieces were found where they should not be; until somebody has looked, none is
+    sorted by its destination."""
     INTERCEPTED = 20
     SECURITY_NOT_CLEARED = 21
     CUSTOMS_NOT_RELEASED = 22

@@ -132,7 +132,7 @@ chute first assigned (what a mis-sort is measured against), ``reserved_chute`` w
 the first decision for a piece first heard of later),
 ``destination`` a division code, 0 unknown, or HELD_BACK,
 ``slack_ms`` the smallest slack of its instructions (2**31-1 before the first), ``conflict`` 1 once
-two different waybills were read on it, on one lap or on several: it then stays a conflict.
+two different waybills were read on it by one scan, 2 if by several: it then stays a conflict.
 ``scan_sequence`` is its newest scan. ``asked_lap`` is 1 more than the lap on which the upstream
 host was first asked, 0 where it was not; ``host_answer`` and ``host_holds`` are what it said.
 """

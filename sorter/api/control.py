@@ -51,6 +51,10 @@ class RollBackBody(Responsible):
     replace: bool = False
 
 
+class ReleaseBody(Responsible):
+    """By whom and why a line's quarantine is released."""
+
+
 class LockBody(Responsible):
     """By whom and why a chute is locked or unlocked."""
 
@@ -117,5 +121,14 @@ def control_router(control: LineControl) -> APIRouter:
         return await ask(
             "unlock", line, chute=chute, **(await read_body(request, LockBody)).model_dump()
         )
+
+    @router.post(
+        "/lines/{line}/quarantine/release", operation_id="releaseQuarantine", responses=refusals,
+        openapi_extra=described(ReleaseBody),
+    )  # fmt: skip
+    async def release(line: str, request: Request) -> Response:
+        """Sort again after a quarantine: somebody has looked, and put the sorter right."""
+        body = await read_body(request, ReleaseBody)
+        return await ask("release_quarantine", line, **body.model_dump())
 
     return router

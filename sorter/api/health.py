@@ -40,6 +40,12 @@ def _plc(line: LineView) -> Check:
         return _check(name, line.link.problem or "another host was granted this line")
     if not line.link.connected:
         return _check(name, line.link.problem or "not connected")
+    if line.quarantined:
+        return _check(
+            name,
+            "its pieces were found elsewhere than sent, so none is sorted by its destination; put "
+            "the sorter right, then 'sorter line release'",
+        )
     return _check(name, "")
 
 

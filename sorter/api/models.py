@@ -105,6 +105,9 @@ class LineSummary(Answer):
 
     name: str = Field(examples=["loop-1"])
     plan: Plan
+    quarantined: bool = Field(
+        description="Pieces were found elsewhere than sent; none is sorted until it is released."
+    )
     link: Link
     ledger: Ledger
     numbers: Numbers

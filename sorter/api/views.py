@@ -65,6 +65,7 @@ def summary(line: LineView) -> models.LineSummary:
     return models.LineSummary(
         name=line.name,
         plan=models.Plan(name=line.plan_name, version=line.plan_version),
+        quarantined=line.quarantined,
         link=_link(line),
         ledger=ledger(line),
         numbers=_numbers(line),

@@ -33,6 +33,8 @@ PLACE_LEVELS = (12, 9, 6, 4, 2)
 SCALARS = 12
 """Length of ``PlanArrays.scalars``; these are the indices that are used, the others are 0."""
 SCALAR_VERSION, SCALAR_LAP_LIMIT, SCALAR_MARGIN_NS = 0, 1, 2
+SCALAR_QUARANTINED = 3
+"""1 while the line is quarantined; set in the line and never in a plan's file."""
 SCALAR_WEIGHT_G, SCALAR_LENGTH_MM, SCALAR_WIDTH_MM, SCALAR_HEIGHT_MM = 4, 5, 6, 7
 """Heaviest and largest piece that may be sorted; 0 is no limit."""
 SCALAR_UNKNOWN_IS_HELD = 8

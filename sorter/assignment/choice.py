@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plc_adapters.contract import CHUTES_MAX, ChuteState, Disposition, Records
-from sorter.assignment.arrays import POLICY_FILLING, POLICY_ORDERED, SCALAR_LAP_LIMIT, PlanArrays
+from sorter.assignment.arrays import (
+    POLICY_FILLING,
+    POLICY_ORDERED,
+    SCALAR_LAP_LIMIT,
+    SCALAR_QUARANTINED,
+    PlanArrays,
+)
 from sorter.assignment.compiled import compiled
 from sorter.assignment.rates import may_take
 
@@ -25,6 +31,8 @@ ROUTED = int(Disposition.ROUTED)
 OVERFLOW = int(Disposition.OVERFLOW)
 RECIRCULATED = int(Disposition.RECIRCULATED)
 LAP_LIMIT = int(Disposition.LAP_LIMIT)
+QUARANTINED = int(Disposition.QUARANTINED)
+AWAITING_HOST = int(Disposition.AWAITING_HOST)
 OPEN = int(ChuteState.OPEN)
 EMPTIED = int(ChuteState.EMPTIED)
 
@@ -171,6 +179,9 @@ def name_chutes(
 ) -> tuple[int, int]:  # fmt: skip
     """Name the chutes for a route (disposition ROUTED) or for an exception (any other).
 
+    While the line is quarantined its chutes for that are named, whatever the piece is; an exception
+    keeps its own disposition.
+
     Args:
         disposition: What the piece is so far.
         group: The group of its route.
@@ -188,7 +199,10 @@ def name_chutes(
     for k in range(CHUTES_MAX):
         named[k] = 0
     last_lap = lap >= int(plan.scalars[SCALAR_LAP_LIMIT])
-    if disposition == ROUTED:
+    is_quarantined = plan.scalars[SCALAR_QUARANTINED] != 0
+    if is_quarantined and (disposition in (ROUTED, AWAITING_HOST)):
+        disposition = QUARANTINED
+    elif disposition == ROUTED:
         claim = claim_of(service_class, lap, plan, now_ns, gone_ns)
         hops = choose_or_overflow(group, chutes, plan, claim, named)
         if hops == 0:
@@ -198,7 +212,8 @@ def name_chutes(
         if not last_lap:
             return RECIRCULATED, group
         disposition = LAP_LIMIT
-    group = int(np.int64(plan.disposition_group[disposition]))
+    reason = QUARANTINED if is_quarantined else disposition
+    group = int(np.int64(plan.disposition_group[reason]))
     claim = Claim(now_ns, gone_ns, 0, 1)
     if choose_or_overflow(group, chutes, plan, claim, named) < 0 and last_lap:
         name_reachable(group, chutes, plan, gone_ns, named)

@@ -10,6 +10,7 @@ from plc_adapters.contract import EventKind, Records
 from sorter.assignment.answers import answer_batch
 from sorter.assignment.arrays import SCALAR_VERSION, PlanArrays, PreAdviceArrays
 from sorter.assignment.kernels import decide_batch
+from sorter.assignment.quarantine import on_their_way, quarantined, withdraw
 from sorter.ports import BATCH_MAX, DECISION
 
 PLANS_HELD_MAX = 8
@@ -27,6 +28,10 @@ class State(Protocol):
     def chutes(self) -> Records:
         """CHUTE[CHUTE_NUMBER_MAX + 1], by number."""
 
+    @property
+    def quarantined(self) -> bool:
+        """Whether no piece of the line may be sorted by its destination now."""
+
 
 class Decider:
     """Decides each piece under the plan version it was inducted under.
@@ -39,6 +44,8 @@ class Decider:
         self.pre_advice = pre_advice
         self._plan = plan
         self._held = {version_of(plan): plan}
+        self._quarantined = {version_of(plan): quarantined(plan)}
+        self._has_withdrawn = False
         # A run of a batch is written after the one before and may itself be as long as a batch.
         self._decisions = np.zeros(2 * BATCH_MAX, DECISION)
 
@@ -71,6 +78,7 @@ class Decider:
         if not self.has_room(version):
             raise ValueError(f"{PLANS_HELD_MAX} plan versions are in use: {self.held}")
         self._held[version] = plan
+        self._quarantined[version] = quarantined(plan)
 
     def activate(self, plan: PlanArrays) -> None:
         """Make a version the active one; those before stay held until they are let go.
@@ -85,7 +93,7 @@ class Decider:
         """Let all versions go but the active one and those in use."""
         for version in self.held:
             if version != self.plan_version and version not in in_use:
-                del self._held[version]
+                del self._held[version], self._quarantined[version]
 
     def decide(
         self, events: Records, rows: NDArray[np.int32], state: State, now_ns: int
@@ -136,10 +144,39 @@ class Decider:
                 version = int(state.pieces["plan_version"][rows[first]])
                 plan = self._held.get(version, plan)
             made += answer_batch(
-                answers[some], len(answers[some]), state.pieces, rows[some], state.chutes, plan,
-                self.pre_advice, now_ns, self._decisions[made:], became[some],
+                answers[some], len(answers[some]), state.pieces, rows[some], state.chutes,
+                self._as_it_decides(plan, state), self.pre_advice, now_ns,
+                self._decisions[made:], became[some],
             )  # fmt: skip
         return self._decisions[:made], became
+
+    def withdraw(self, state: State, now_ns: int, after: int) -> Records:
+        """Take the answers of pieces on their way back while the line is quarantined.
+
+        Args:
+            state: The line's pieces and chutes.
+            now_ns: The instant of deciding.
+            after: DECISIONs made in this turn so far, at most BATCH_MAX.
+
+        Returns:
+            Those DECISIONs and the ones made here after them, BATCH_MAX in all at most: for what is
+            left, ask again in the next turn.
+        """
+        made = after
+        if not state.quarantined or self._has_withdrawn:
+            self._has_withdrawn = state.quarantined
+            return self._decisions[:made]
+        rows = on_their_way(state.pieces)
+        self._has_withdrawn = len(rows) <= BATCH_MAX - after
+        for row in rows[: BATCH_MAX - after].tolist():
+            version = int(state.pieces["plan_version"][row])
+            plan = self._as_it_decides(self._held.get(version, self._plan), state)
+            one = slice(made, made + 1)
+            withdraw(
+                np.array([row]), state.pieces, state.chutes, plan, now_ns, self._decisions[one]
+            )
+            made += 1
+        return self._decisions[:made]
 
     def _decide_mixed(
         self, events: Records, rows: NDArray[np.int32], state: State, now_ns: int
@@ -176,11 +213,15 @@ class Decider:
             state.pieces,
             rows,
             state.chutes,
-            plan,
+            self._as_it_decides(plan, state),
             self.pre_advice,
             now_ns,
             self._decisions[made:],
         )
+
+    def _as_it_decides(self, plan: PlanArrays, state: State) -> PlanArrays:
+        """Return a plan that is held, or what it is while the line is quarantined."""
+        return self._quarantined[version_of(plan)] if state.quarantined else plan
 
 
 def version_of(plan: PlanArrays) -> int:

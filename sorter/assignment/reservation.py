@@ -14,6 +14,8 @@ from sorter.ports import HELD_BACK
 
 CONFLICT = int(Disposition.CONFLICT)
 AWAITING_HOST = int(Disposition.AWAITING_HOST)
+CONTRADICTED = 2
+"""In ``conflict``: not one scan showed two waybills, but two scans one each."""
 
 
 @compiled
@@ -49,8 +51,9 @@ def hold(decision: np.void, piece: np.void, chutes: Records) -> None:
     if decision["host_answer"] != 0:
         piece["host_answer"] = decision["host_answer"]
         piece["host_holds"] = int(piece["host_holds"]) | int(decision["host_holds"])
-    if int(decision["disposition"]) == CONFLICT:
-        piece["conflict"] = 1
+    if int(decision["disposition"]) == CONFLICT and piece["conflict"] == 0:
+        # Another scan had named a waybill already: this may be another piece.
+        piece["conflict"] = 1 if int(piece["waybill_length"]) == 0 else CONTRADICTED
     named = decision["chutes"]
     held = piece["chutes"]
     first = int(named[0])

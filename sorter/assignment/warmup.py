@@ -21,6 +21,7 @@ from sorter.assignment.arrays import (
     no_pre_advice,
 )
 from sorter.assignment.kernels import decide_batch
+from sorter.assignment.quarantine import withdraw
 from sorter.ports import CHUTE, DECISION, HOST_ANSWER, PIECE
 
 
@@ -67,7 +68,7 @@ def _read_only(column: NDArray[Any]) -> NDArray[Any]:
 
 
 def warm_up() -> None:
-    """Decide a scan and an answer under an empty plan: no piece ever waits for the compiler."""
+    """Make each kind of decision under an empty plan: no piece ever waits for the compiler."""
     events = np.zeros(1, EVENT)
     events["kind"] = EventKind.SCANNED
     plan, pre = mapped(empty_plan()), mapped_pre_advice(no_pre_advice())
@@ -77,3 +78,4 @@ def warm_up() -> None:
     decide_batch(events, 1, pieces, rows, chutes, plan, pre, 0, decisions)
     answers = np.zeros(1, HOST_ANSWER)
     answer_batch(answers, 1, pieces, rows, chutes, plan, pre, 0, decisions, became)
+    withdraw(np.zeros(1, np.intp), pieces, chutes, plan, 0, decisions)

@@ -12,6 +12,7 @@ from sorter import __version__
 from sorter.cli import (
     config,
     demo,
+    line,
     plan,
     plan_proof,
     plc,
@@ -47,6 +48,7 @@ plan_proof.register(plan.app)
 app.add_typer(plan.app, name="plan", help="Look after sort plans.")
 app.add_typer(pre_advice.app, name="pre-advice", help="Load waybills that brands send ahead.")
 plc_check.register(plc.app)
+app.add_typer(line.app, name="line", help="Tell a running line what to do.")
 plc_profiles.register(plc.app)
 plc_certificate.register(plc.app)
 app.add_typer(plc.app, name="plc", help="Bring a PLC to talk to the service.")

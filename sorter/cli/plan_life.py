@@ -123,7 +123,7 @@ def roll_back(
 
 
 def line_of(site: SiteFile, name: str) -> Line:
-    """Return a line of a site by name, the only one if no name is given."""
+    """Return the line of that name, or the only one; raises CommandError if there is none."""
     for line in site.lines:
         if line.name == name or (not name and len(site.lines) == 1):
             return line

@@ -66,6 +66,12 @@ class Counter(IntEnum):
     """Discharges into a chute that was not open, as known here."""
     INTO_FULL = 35
     """Discharges into a chute that had no room, as known here."""
+    CONFIRMED = 36
+    """Answered pieces that a sensor saw fall into a chute."""
+    MISMATCHES = 37
+    """Of those, the ones found elsewhere than named, or that a later scan found to be another."""
+    QUARANTINES = 38
+    """Times that the line was quarantined."""
 
 
 class Register(IntEnum):
@@ -81,6 +87,13 @@ class Register(IntEnum):
     """Rows from here on were never used."""
     ROWS_FREED = 5
     """Length of the stack of rows to use again."""
+    QUARANTINED = 6
+    """1 from the confirmation on that was one mismatch too many, until somebody releases it."""
+    CONFIRMATIONS = 7
+    """The newest confirmations as bits, the newest lowest; 1 for a mismatch."""
+    SLIP_MISMATCHES = 8
+    """So many mismatches among the newest SLIP_OF confirmations quarantine the line; 0 never."""
+    SLIP_OF = 9
 
 
 class TrackArrays(NamedTuple):

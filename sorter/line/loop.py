@@ -76,6 +76,7 @@ class LineLoop:
         now_ns = self._clock.now_ns()
         decisions = self._decider.decide(events, rows, self._tracking, now_ns)
         decisions = self._hear_host(decisions, now_ns)
+        decisions = self._decider.withdraw(self._tracking, now_ns, len(decisions))
         answered_ns = 0
         if len(decisions):
             await self._adapter.write(self._as_instructions(decisions))

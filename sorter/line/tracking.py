@@ -11,6 +11,7 @@ from plc_adapters.contract import DISPOSITIONS_MAX, EVENT, STATION_NUMBER_MAX, R
 from sorter.errors import JournalError
 from sorter.line.books import Counter, Register, TrackArrays, blank_piece
 from sorter.line.piece_table import begin_again
+from sorter.line.slip import SlipLimits
 from sorter.line.tracking_kernels import adopt_batch, find_rows, track_batch
 from sorter.ports import BATCH_MAX, CHUTE, DECISION, HOST_ANSWER, PIECE, PIECES_MAX
 
@@ -29,13 +30,17 @@ class Tracking:
     order leave the same state, which is how a line is recovered.
     """
 
-    def __init__(self, chutes: Records, rows: int = PIECES_MAX) -> None:
+    def __init__(
+        self, chutes: Records, rows: int = PIECES_MAX, slip: SlipLimits | None = None
+    ) -> None:
         """Start with nothing in flight.
 
         Args:
             chutes: CHUTE[CHUTE_NUMBER_MAX + 1] by number, as the machine has them; copied.
             rows: Pieces that can be in flight at once.
+            slip: When the line is quarantined; never if left out.
         """
+        self._slip = slip or SlipLimits()
         self._t = TrackArrays(
             pieces=np.zeros(rows, PIECE),
             blank=blank_piece(),
@@ -47,6 +52,7 @@ class Tracking:
             stations=np.zeros(STATION_NUMBER_MAX + 1, np.int64),
             registers=np.zeros(len(Register), np.int64),
         )
+        self._set_slip_limits()
         self._rows = np.zeros(BATCH_MAX, np.int32)
         self._ended = np.zeros(rows + BATCH_MAX, PIECE)
 
@@ -79,6 +85,20 @@ class Tracking:
     def machine_state(self) -> int:
         """The last MachineState the PLC reported, 0 before the first."""
         return int(self._t.registers[Register.MACHINE_STATE])
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether too many pieces were found elsewhere than sent, and nobody has released it."""
+        return bool(self._t.registers[Register.QUARANTINED])
+
+    def release_quarantine(self) -> None:
+        """Sort again: somebody has looked. Confirmations count anew."""
+        self._t.registers[Register.QUARANTINED] = 0
+        self._t.registers[Register.CONFIRMATIONS] = 0
+
+    def _set_slip_limits(self) -> None:
+        self._t.registers[Register.SLIP_MISMATCHES] = self._slip.mismatches
+        self._t.registers[Register.SLIP_OF] = self._slip.of
 
     @property
     def resume(self) -> Resume:
@@ -156,6 +176,8 @@ class Tracking:
             "dispositions": self._t.dispositions.tolist(),
             "stations": self._t.stations.tolist(),
             "machine_state": self.machine_state,
+            "quarantined": int(self.quarantined),
+            "confirmations": int(self._t.registers[Register.CONFIRMATIONS]),
             "boot_id": self.resume.boot_id,
             "sequence": self.resume.sequence,
             "epoch": self.resume.epoch,
@@ -190,6 +212,9 @@ class Tracking:
         for register in (Register.BOOT_ID, Register.SEQUENCE, Register.EPOCH):
             t.registers[register] = head[register.name.lower()]
         t.registers[Register.MACHINE_STATE] = head["machine_state"]
+        t.registers[Register.QUARANTINED] = head.get("quarantined", 0)
+        t.registers[Register.CONFIRMATIONS] = head.get("confirmations", 0) % (1 << self._slip.of)
+        self._set_slip_limits()
         return self.resume
 
     def _read(self, snapshot: bytes) -> tuple[dict[str, Any], Records, Records]:
@@ -213,6 +238,7 @@ class Tracking:
             chutes = np.frombuffer(body[split:], CHUTE)
             shapes = (len(pieces), len(chutes), len(head["dispositions"]), len(head["stations"]))
             numbers = [head[name] for name in ("machine_state", "boot_id", "sequence", "epoch")]
+            numbers += [int(head.get(name, 0)) for name in ("quarantined", "confirmations")]
             numbers += [*head["dispositions"], *head["stations"], *head["counters"].values()]
             np.array(numbers, np.int64)  # so that nothing fails once the state is being changed
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:

@@ -21,9 +21,10 @@ from plc_adapters.contract import (
 )
 from sorter.assignment.compiled import compiled
 from sorter.assignment.rates import take
-from sorter.assignment.reservation import hold, release, reserve
+from sorter.assignment.reservation import CONTRADICTED, hold, release, reserve
 from sorter.line.books import Counter, Register, TrackArrays
 from sorter.line.piece_table import begin, drop, find_slot, measure, settle_boot
+from sorter.line.slip import confirm
 
 # Plain ints: records take no enum members, and numba compiles these faster.
 INDUCTED, SCANNED, INSTRUCTED = (
@@ -39,7 +40,7 @@ OVER_LAP_LIMIT = int(DischargeStatus.DEFAULT_LAP_LIMIT)
 SORTED, REMOVED, LOST = (
     int(DischargeStatus.SORTED), int(DischargeStatus.REMOVED), int(DischargeStatus.LOST),
 )  # fmt: skip
-DISCHARGE_LAST = int(DischargeStatus.MISSED)
+MISSED = DISCHARGE_LAST = int(DischargeStatus.MISSED)
 OPEN, EMPTIED, CHUTE_STATE_LAST = (
     int(ChuteState.OPEN), int(ChuteState.EMPTIED), int(ChuteState.EMPTIED),
 )  # fmt: skip
@@ -140,7 +141,7 @@ def take_over(event: np.void, piece: np.void, chutes: Records) -> None:
     piece["disposition"] = event["disposition"]
     if event["plan_version"] != 0:
         piece["plan_version"] = event["plan_version"]
-    if event["disposition"] == CONFLICT:
+    if event["disposition"] == CONFLICT and piece["conflict"] == 0:
         piece["conflict"] = 1
     reserve(piece, chutes, int(held[0]))
 
@@ -202,6 +203,24 @@ def on_piece(event: np.void, t: TrackArrays) -> int:
 
 
 @compiled
+def is_answered(piece: np.void) -> bool:
+    """Return whether the PLC has told that it holds what was decided last for a piece.
+
+    Before that it may be on its way out by what was decided before.
+    """
+    return piece["disposition"] != NONE and piece["answer"] in (ACCEPTED, REFUSED_HELD)
+
+
+@compiled
+def names(piece: np.void, number: int) -> bool:
+    """Return whether the answer for a piece names a chute."""
+    for k in range(CHUTES_MAX):  # noqa: SIM110 - numba compiles no generator expression
+        if piece["chutes"][k] == number:
+            return True
+    return False
+
+
+@compiled
 def fill_chute(event: np.void, piece: np.void, t: TrackArrays) -> None:
     """Count a discharge at its chute, and against what was known of it."""
     counters = t.counters
@@ -219,10 +238,7 @@ def fill_chute(event: np.void, piece: np.void, t: TrackArrays) -> None:
     if number != int(piece["chutes"][0]):
         # It counts here as if it had been decided for here: by the instant it was at the scanner.
         take(chute, int(event["event_ns"]) - int(chute["travel_ns"]))
-    if event["status"] == SORTED and piece["disposition"] != NONE:
-        for k in range(CHUTES_MAX):
-            if piece["chutes"][k] == number:
-                return
+    if event["status"] == SORTED and is_answered(piece) and not names(piece, number):
         counters[Counter.SORTED_ELSEWHERE] += 1
 
 
@@ -255,6 +271,9 @@ def on_discharged(event: np.void, t: TrackArrays, ended: Records, count: int) ->
     if status not in (REMOVED, LOST):
         counters[Counter.DISCHARGED] += 1
         fill_chute(event, piece, t)
+    if status in (SORTED, MISSED) and is_answered(piece):
+        was_seen_elsewhere = status == MISSED or piece["conflict"] == CONTRADICTED
+        confirm(was_seen_elsewhere or not names(piece, int(event["chute"])), t)
     if status == NO_INSTRUCTION and piece["answer"] != TOO_LATE:
         counters[Counter.DEADLINE_MISSES] += 1
     release(piece, t.chutes)

@@ -73,6 +73,10 @@ class TrackingView(Protocol):
     def stations(self) -> NDArray[np.int64]:
         """int64[STATION_NUMBER_MAX + 1], inductions."""
 
+    @property
+    def quarantined(self) -> bool:
+        """Whether no piece is sorted by its destination."""
+
     def in_flight(self) -> Records:
         """PIECEs now on the sorter."""
 
@@ -174,6 +178,7 @@ class LineBoard:
             row[name]["counts"][:] = self._counts[name]
             row[name]["total"] = self._totals[name]
         row["chutes"][: len(tracking.chutes)] = tracking.chutes
+        row["quarantined"] = tracking.quarantined
         self._show(tracking.in_flight())
         row["generation"] += 1
 

@@ -136,6 +136,7 @@ LINE = np.dtype(
         ),
         ("host", "i8", (len(HostCount),)),
         ("chutes", CHUTE, (CHUTE_NUMBER_MAX + 1,)),
+        ("quarantined", "i8"),
         ("in_flight", "i8"),
         ("shown", SHOWN, (PIECES_SHOWN_MAX,)),
     ]

@@ -49,6 +49,12 @@ PLAIN_COUNTERS = {
         "pieces_sorted_elsewhere",
         "Pieces sorted into a chute that no decision named; must stay 0.",
     ),
+    "confirmed": ("pieces_confirmed", "Answered pieces that a sensor saw fall into a chute."),
+    "mismatches": (
+        "confirmation_mismatches",
+        "Of those, the ones found elsewhere than sent: mis-sorts, or a sorter that has slipped.",
+    ),
+    "quarantines": ("quarantines", "Times that the line was quarantined."),
     "into_closed": ("discharges_into_closed", "Discharges into a chute known as not open."),
     "into_full": ("discharges_into_full", "Discharges into a chute known as without room."),
 }
@@ -246,9 +252,15 @@ class BoardCollector(Collector):
             "Terms of the ledger; unexplained must stay 0.",
             labels=["site", "line", "term"],
         )
+        quarantine = GaugeMetricFamily(
+            PREFIX + "line_quarantined",
+            "1 while pieces go to the quarantine's chutes until somebody has looked; alarm on it.",
+            labels=["site", "line"],
+        )
         plan = InfoMetricFamily(PREFIX + "plan", "Sort plan that decides.", labels=["site", "line"])
         for line in lines:
             flight.add_metric([self._site, line.name], line.in_flight)
+            quarantine.add_metric([self._site, line.name], float(line.quarantined))
             for term, pieces in line.ledger.items():
                 ledger.add_metric([self._site, line.name, term], pieces)
             plan.add_metric(
@@ -256,6 +268,7 @@ class BoardCollector(Collector):
                 {"plan": line.plan_name, "version": str(line.plan_version)},
             )
         yield flight
+        yield quarantine
         yield ledger
         yield plan
 

@@ -136,6 +136,11 @@ class LineView:
         return None if micros is None else micros / 1_000
 
     @property
+    def quarantined(self) -> bool:
+        """Whether no piece is sorted by its destination until somebody has looked."""
+        return bool(self._row["quarantined"])
+
+    @property
     def in_flight(self) -> int:
         """Pieces on the sorter."""
         return int(self._row["in_flight"])

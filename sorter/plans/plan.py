@@ -107,6 +107,8 @@ class Exceptions(_Section):
     """Where the upstream host gave no answer; where it is left out, as ``unknown_destination``."""
     scan_not_tied: GroupName | None = None
     """For a scan that may be a neighbour's; where it is left out, as ``conflict``."""
+    quarantined: GroupName | None = None
+    """For all pieces while the line is quarantined; where it is left out, the default group."""
     default: GroupName
     """For every other disposition."""
     intercepted: GroupName | None = None

@@ -99,13 +99,21 @@ class HostAnswers(_Request):
     answers: Annotated[list[HostAnswerRow], Field(min_length=1, max_length=HOST_ANSWERS_MAX)]
 
 
+class Release(_Request):
+    """Sort again after a quarantine."""
+
+    command: Literal["release_quarantine"]
+    who: Text
+    why: Text
+
+
 class State(_Request):
     """Tell what is active, waiting, locked."""
 
     command: Literal["state"]
 
 
-_AnyRequest = Activate | RollBack | Lock | Reload | HostAnswers | State
+_AnyRequest = Activate | RollBack | Lock | Release | Reload | HostAnswers | State
 _REQUEST: TypeAdapter[_AnyRequest] = TypeAdapter(
     Annotated[_AnyRequest, Field(discriminator="command")]
 )
@@ -217,6 +225,8 @@ class Control:
                 return await life.lock(request.chute, request.who, request.why)
             case Lock():
                 return await life.unlock(request.chute)
+            case Release():
+                return await life.release_quarantine(request.who, request.why)
             case Reload():
                 return await life.reload_pre_advice(request.who, request.why)
             case HostAnswers():

@@ -21,6 +21,7 @@ from sorter.line.host_desk import HostDesk
 from sorter.line.ledger import ledger_of
 from sorter.line.loop import LineLoop
 from sorter.line.recovery import recover
+from sorter.line.slip import SlipLimits
 from sorter.line.tracking import COUNTER_NAMES, Tracking
 from sorter.line.warmup import warm_up
 from sorter.outlets.board import BoardWriter, LineBoard, chutes_of_groups
@@ -43,6 +44,11 @@ END_S = 2.0
 """Time the loops have to end their turn; a turn held up by a full disk is left to the PLC."""
 LEDGER_TERMS = ("inducted", "discharged", "on_sorter", "removed", "lost", "unexplained")
 MIB = 1024 * 1024
+
+QUARANTINED = (
+    "line %s: quarantined: its pieces are found elsewhere than sent; all go to the chutes for that "
+    "until somebody puts the sorter right and runs 'sorter line release'"
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -76,7 +82,11 @@ async def run_line(site: SiteFile) -> None:
     board = BoardWriter(state.line_board, names, COUNTER_NAMES, LEDGER_TERMS, clock)
     _logger.info("kernels ready after %.1f s", warm_up())
     trackings = [
-        Tracking(load_chutes(line.machine.chutes, line.machine.speed_mm_s)) for line in site.lines
+        Tracking(
+            load_chutes(line.machine.chutes, line.machine.speed_mm_s),
+            slip=SlipLimits(line.slip_detector.mismatches, line.slip_detector.of),
+        )
+        for line in site.lines
     ]
     resumes, batches = recover(trackings, _journaled(site, state))
     _logger.info("journal read: %d batches since the newest snapshot", batches)
@@ -142,7 +152,13 @@ def _make_line(
     desk.ask_again(tracking.in_flight(), tracking.chutes, clock.now_ns())
     outlet.host_counts = desk.counts
     loop = LineLoop(number, line.name, adapter, tracking, decider, journal, outlet, clock, desk)
-    life = PlanLife(line.name, state, loop.commands, decider, tracking, outlet, clock, active, desk)
+
+    def keep() -> None:
+        journal.offer_snapshot(number, tracking.snapshot())
+
+    life = PlanLife(
+        line.name, state, loop.commands, decider, tracking, outlet, clock, active, desk, keep
+    )
     return RunningLine(loop, adapter, tracking, outlet, resume, life)
 
 
@@ -209,6 +225,7 @@ async def _beat(
 ) -> None:
     """Tell the board that this process lives, how the journal stands, and of lines that wait."""
     told = {line.loop.name: LinkStatus().problem for line in lines}
+    quarantined = {line.loop.name: False for line in lines}
     while True:
         board.beat()
         board.set_journal(_journal_status(committing.journal, queue_max))
@@ -219,6 +236,10 @@ async def _beat(
             if status.problem != told[line.loop.name]:
                 told[line.loop.name] = status.problem
                 _logger.warning("line %s: %s", line.loop.name, status.problem or "all well again")
+            if line.tracking.quarantined != quarantined[line.loop.name]:
+                quarantined[line.loop.name] = line.tracking.quarantined
+                if line.tracking.quarantined:
+                    _logger.error(QUARANTINED, line.loop.name)
         if not committing.alive:
             raise JournalError("the journal's thread has ended; see the log above")
         await asyncio.sleep(BEAT_S)

@@ -77,8 +77,11 @@ class PlanLife:
         clock: Clock,
         active: Active,
         desk: HostDesk,
+        keep: Callable[[], None],
     ) -> None:
         """Take over what the files say: what is active, what waits, which chutes are locked.
+
+        ``keep`` has the journal keep the line's state as it stands.
 
         Raises:
             ConfigError: one of them is damaged.
@@ -93,6 +96,7 @@ class PlanLife:
         self._active = active
         self.desk = desk
         """Takes the upstream host's answers."""
+        self._keep = keep
         self._turn = asyncio.Lock()
         waits = read_json(state.pending_plan(name))
         self._waits = _order(state.pending_plan(name), waits) if waits else None
@@ -141,6 +145,20 @@ class PlanLife:
             others = {name: lock for name, lock in self._locks.items() if name != str(chute)}
             return await self._set_locks(chute, others)
 
+    async def release_quarantine(self, who: str, why: str) -> dict[str, Any]:
+        """Sort again after somebody has looked; released twice, it is as it was."""
+        was = self._tracking.quarantined
+
+        def release() -> None:
+            self._tracking.release_quarantine()
+            self._keep()
+
+        async with self._turn:
+            if was:
+                await self._apply(release)
+                _logger.warning("line %s: quarantine released, by %s: %s", self.name, who, why)
+            return {"line": self.name, "quarantined": False, "was_quarantined": was}
+
     async def reload_pre_advice(self, who: str, why: str) -> dict[str, Any]:
         """Use the pre-advice that its file names as active."""
 
@@ -173,6 +191,7 @@ class PlanLife:
             "held": list(self._decider.held),
             "pieces": {str(version): count for version, count in in_flight.items()},
             "locked": self._locks,
+            "quarantined": self._tracking.quarantined,
             "versions": [each.as_dict() for each in versions[-VERSIONS_TOLD_MAX:]],
         }
 

@@ -25,6 +25,7 @@ EXCEPTIONS = [
     Disposition.NO_READ, Disposition.CONFLICT, Disposition.NOT_A_WAYBILL,
     Disposition.UNKNOWN_DESTINATION, Disposition.NO_ROUTE, Disposition.LAP_LIMIT, *naive.HOLDS,
     Disposition.AMBIGUOUS, Disposition.BAG, Disposition.SCAN_NOT_TIED,
+    Disposition.QUARANTINED,
 ]  # fmt: skip
 CLASSES = 2
 BRAND_SETS = [
@@ -102,6 +103,7 @@ class Turn:
     now_ns: int
     chutes: dict[int, tuple[int, bool, int]] = field(default_factory=dict)
     """By number: state, lock, fill."""
+    quarantined: bool = False
 
 
 @dataclass(slots=True)
@@ -263,6 +265,7 @@ def turns(draw: st.DrawFn, numbers: list[int], *, friendly: bool) -> Turn:
         scans=draw(st.lists(scan, min_size=1, max_size=6)),
         now_ns=now_ns,
         chutes=draw(st.dictionaries(st.sampled_from(numbers), change)) if numbers else {},
+        quarantined=draw(st.integers(0, 5)) == 0,
     )
 
 

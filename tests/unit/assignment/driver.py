@@ -11,6 +11,7 @@ from bench.naive_arrays import (
     pre_advice_arrays,
     scan_events,
 )
+from plc_adapters.contract import Records
 from sorter.assignment.arrays import PlanArrays
 from sorter.assignment.decider import Decider
 from sorter.line.tracking import Tracking
@@ -33,11 +34,20 @@ class Compiled:
         self.tracking = Tracking(chute_records(chutes), rows=rows)
         self._decider = Decider(arrays or plan_arrays(plan), pre_advice_arrays(pre_advice))
         self._sequence = 1
+        self.quarantined = False
+
+    @property
+    def pieces(self) -> Records:
+        return self.tracking.pieces
+
+    @property
+    def chutes(self) -> Records:
+        return self.tracking.chutes
 
     def batch(self, scans: list[naive.Scan], now_ns: int) -> list[naive.Decision]:
         events = scan_events(scans, LINE, BOOT, self._sequence)
         rows, _ = self.tracking.apply(events)
-        decisions = self._decider.decide(events, rows, self.tracking, now_ns)
+        decisions = self._decider.decide(events, rows, self, now_ns)
         answered = {int(sequence) for sequence in decisions["event_sequence"]}
         assert answered <= set(range(self._sequence, self._sequence + len(scans)))
         assert len(answered) == len(decisions)

@@ -40,6 +40,7 @@ def test_compiled_decision_is_the_plain_one(world: World) -> None:
             chute = line.chutes[number]
             chute.state, chute.locked, chute.fill = state, locked, fill
             compiled.change(number, state, locked=locked, fill=fill)
+        line.quarantined = compiled.quarantined = turn.quarantined
         expected = line.batch(turn.scans, turn.now_ns)
         assert compiled.batch(turn.scans, turn.now_ns) == expected
         assert_same_memory(line, compiled.tracking)

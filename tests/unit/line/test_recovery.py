@@ -13,6 +13,7 @@ from sorter.errors import JournalError
 from sorter.line.books import Register
 from sorter.line.ledger import ledger_of
 from sorter.line.recovery import recover
+from sorter.line.slip import SlipLimits
 from sorter.line.tracking import Tracking
 from sorter.ports import BATCH_MAX, HOST_ANSWER, Batch, HostAnswer, Snapshot
 from tests.unit.line.decider import small_decider
@@ -30,6 +31,7 @@ from tests.unit.line.records import (
 from tests.unit.line.test_ledger import assert_balanced, assert_tables_agree
 
 ROWS = 4
+SLIP = SlipLimits(2, 4)
 CUTS = st.sets(st.integers(0, 7))
 """Turns after which a snapshot is taken."""
 DECIDER = small_decider()
@@ -39,7 +41,7 @@ def live(
     turns: list[list[Values]], cuts: set[int], line: int = 0
 ) -> tuple[Tracking, list[Batch | Snapshot]]:
     """Run a line; return its end and what its journal holds."""
-    tracking = Tracking(machine(), rows=ROWS)
+    tracking = Tracking(machine(), rows=ROWS, slip=SLIP)
     journal: list[Batch | Snapshot] = []
     for number, heard in enumerate(numbered(turns)):
         rows, ended = tracking.apply(heard)
@@ -78,6 +80,7 @@ def state(tracking: Tracking) -> dict[str, object]:
         "dispositions": tracking.dispositions.tolist(),
         "stations": tracking.stations.tolist(),
         "registers": registers[: Register.MACHINE_STATE + 1].tolist(),
+        "quarantine": registers[[Register.QUARANTINED, Register.CONFIRMATIONS]].tolist(),
     }
 
 
@@ -87,7 +90,7 @@ def test_recovery_is_the_state_before(turns: list[list[Values]], cuts: set[int])
     before, journal = live(turns, cuts)
     last = max((k for k, entry in enumerate(journal) if isinstance(entry, Snapshot)), default=0)
     for entries in (journal, journal[last:]):
-        after = Tracking(machine(), rows=ROWS)
+        after = Tracking(machine(), rows=ROWS, slip=SLIP)
         recover([after], entries)
         assert state(after) == state(before)
         assert_tables_agree(after)
@@ -123,7 +126,7 @@ def test_each_line_resumes_after_its_last_event(with_snapshot: bool) -> None:
     ]
     cuts = {2} if with_snapshot else set()
     tracking, journal = live(heard, cuts, line=1)
-    fresh = [Tracking(machine(), rows=ROWS) for _ in range(3)]
+    fresh = [Tracking(machine(), rows=ROWS, slip=SLIP) for _ in range(3)]
     resumes, batches = recover(fresh, journal)
     assert batches == 2
     assert resumes[1] == tracking.resume
@@ -153,7 +156,7 @@ def test_a_counter_that_the_snapshot_does_not_know_starts_at_0() -> None:
         del counters["scans"]
         counters["of_a_later_version"] = 5
 
-    after = Tracking(machine(), rows=ROWS)
+    after = Tracking(machine(), rows=ROWS, slip=SLIP)
     after.restore(altered(before.snapshot(), forget))
     assert state(after) == state(before)
 
@@ -215,7 +218,7 @@ def test_records_from_a_file_are_taken_as_well() -> None:
     before, journal = live([[inducted(1), scanned(1, code=b"A001")]], set())
     (batch,) = journal
     assert isinstance(batch, Batch)
-    after = Tracking(machine(), rows=ROWS)
+    after = Tracking(machine(), rows=ROWS, slip=SLIP)
     after.apply(read_from_a_file(batch.events))
     after.adopt_decisions(read_from_a_file(batch.decisions))
     assert state(after) == state(before)
@@ -224,7 +227,7 @@ def test_records_from_a_file_are_taken_as_well() -> None:
 def test_a_full_turn_is_recovered() -> None:
     heard: list[Values] = [scanned(n, code=b"A001") for n in range(1, BATCH_MAX + 1)]
     before, journal = live([heard], set())
-    after = Tracking(machine(), rows=ROWS)
+    after = Tracking(machine(), rows=ROWS, slip=SLIP)
     recover([after], journal)
     assert state(after) == state(before)
     assert ledger_of(after).on_sorter == ROWS

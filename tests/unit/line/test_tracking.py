@@ -100,7 +100,7 @@ def test_a_piece_from_induction_to_its_end(tracking: Tracking) -> None:
     assert tracking.dispositions[Disposition.ROUTED] == 1
     assert counted(tracking) == {
         "inducted": 1, "scans": 1, "scans_read": 1, "answers_accepted": 1, "discharged": 1,
-        "sorted": 1,
+        "sorted": 1, "confirmed": 1,
     }  # fmt: skip
 
 
@@ -202,6 +202,7 @@ def test_into_a_chute_that_no_decision_named(tracking: Tracking) -> None:
     hear(tracking, scanned(1), scanned(2))
     decide(tracking, 1, 2, 3)
     decide(tracking, 2, 2, 3)
+    hear(tracking, instructed(1, A.ACCEPTED, (2, 3)), instructed(2, A.ACCEPTED, (2, 3)))
     hear(tracking, discharged(1, DischargeStatus.SORTED, 4))
     assert tracking.counters[Counter.SORTED_ELSEWHERE] == 1
     hear(tracking, discharged(2, DischargeStatus.SORTED, 3))

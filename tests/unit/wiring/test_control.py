@@ -16,8 +16,10 @@ from sorter.assignment.decider import PLANS_HELD_MAX, Decider
 from sorter.assignment.warmup import empty_plan
 from sorter.clock import SystemClock
 from sorter.errors import CommandError, ConfigError, Refusal
+from sorter.line.books import Register
 from sorter.line.commands import CommandQueue
 from sorter.line.host_desk import ANSWERS_MAX, HostDesk
+from sorter.line.slip import SlipLimits
 from sorter.line.tracking import Tracking
 from sorter.outlets.board import LineBoard
 from sorter.plans.image import write_image
@@ -86,6 +88,7 @@ class Rig:
         active = read_active(self.active)
         assert active is not None
         self.shown = Shown()
+        self.kept: list[bytes] = []
         self.decider = Decider(build(active.version)[0], no_pre_advice())
         self.commands = CommandQueue()
         self.commands.end_batch()
@@ -93,6 +96,7 @@ class Rig:
         self.life = PlanLife(
             "loop", self.state, self.commands, self.decider, self.tracking,
             cast("LineBoard", self.shown), SystemClock(), active, self.desk,
+            lambda: self.kept.append(self.tracking.snapshot()),
         )  # fmt: skip
         self.control = Control(socket_path(self.state), {"loop": self.life})
 
@@ -372,5 +376,28 @@ def test_wrong_answers_are_refused_by_their_field(rig: Rig, wrong: dict[str, Any
         assert f"answers.0.{next(iter(wrong))}" in problem
         assert (await rig.refusal("host_answers", answers=[]))[0] is Refusal.WRONG
         assert not len(rig.desk.take(8))
+
+    rig.serve(work)
+
+
+def test_a_release_is_kept_and_told_twice_changes_nothing(rig: Rig) -> None:
+    rig.tracking = Tracking(machine(), rows=32, slip=SlipLimits(1, 1))
+    rig.tracking._t.registers[Register.QUARANTINED] = 1
+    rig.start()
+
+    async def work() -> None:
+        assert (await rig.ask("state"))["quarantined"]
+        assert rig.kept == []
+        for was in (True, False):
+            answer = await rig.ask("release_quarantine", who="ann", why="cleaned")
+            assert answer["was_quarantined"] is was
+        assert not rig.tracking.quarantined
+        (kept,) = rig.kept
+        again = Tracking(machine(), rows=32, slip=SlipLimits(1, 1))
+        again.restore(kept)
+        assert not again.quarantined
+        refusal, words = await rig.refusal("release_quarantine", who="ann")
+        assert refusal is Refusal.WRONG
+        assert "why" in words
 
     rig.serve(work)
