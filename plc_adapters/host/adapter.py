@@ -159,7 +159,11 @@ class HostAdapter:
         # A read that came back full has more behind it; else the PLC gets its pause.
         pause_ns = 0 if whole else self._link.poll_period_ms * NS_PER_MS
         self._next_poll_ns = self._clock() + pause_ns
-        await self._flush(wire)
+        try:
+            await self._flush(wire)
+        except LinkError as error:
+            # What was read before the break is read only once.
+            await self._lose(str(error))
         return events
 
     def _owes_acknowledgement(self) -> bool:

@@ -16,7 +16,8 @@ from plc_adapters.host.adapter import HostAdapter
 from plc_adapters.modbus.adapter import create
 from plc_adapters.modbus.settings import ModbusLink
 
-WAIT_S = 20.0
+WAIT_S = 60.0
+"""Longest wait for what must come; a machine under load is slow, not wrong."""
 TOML = """
 chutes = "chutes.csv"
 
@@ -128,6 +129,7 @@ class Host:
             instructions["chutes"][:, 0] = 1
             instructions["deadline_ns"] = scans["event_ns"] + 100_000_000
             await self.adapter.write(instructions)
+            self.answered |= {(int(p), int(lap)) for p, lap in scans[["piece_id", "lap"]].tolist()}
         if len(events) and acknowledge:
             self.adapter.acknowledge(int(events["sequence"][-1]))
 

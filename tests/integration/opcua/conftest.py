@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from plc_adapters.host.adapter import HostAdapter
 from plc_adapters.opcua.adapter import create
-from plc_adapters.opcua.certificates import make_pair
+from plc_adapters.opcua.certificates import load_certificate, make_pair
 from plc_adapters.opcua.settings import OpcuaLink
 from tests.integration.modbus.conftest import Plc
 
@@ -33,6 +34,21 @@ class Pki(NamedTuple):
     host: Pair
     plc: Pair
     stranger: Pair
+
+    @property
+    def plc_pem(self) -> Path:
+        """The PLC's certificate as PEM, for servers that take nothing else."""
+        path = self.plc.folder.parent / "plc.pem"
+        certificate = load_certificate(self.plc.certificate)
+        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        return path
+
+    @property
+    def plc_key_pem(self) -> Path:
+        """The PLC's key by a name that tells its format."""
+        path = self.plc.folder.parent / "plc.key.pem"
+        path.write_bytes(self.plc.key.read_bytes())
+        return path
 
 
 @pytest.fixture(scope="session")
