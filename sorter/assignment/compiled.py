@@ -7,8 +7,11 @@ in this package's ``__pycache__`` where that can be written, else in the user's 
 ``NUMBA_CACHE_DIR`` names another place.
 """
 
+import contextlib
 import hashlib
 import os
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -20,6 +23,9 @@ from sorter import ports
 
 OPTIONS: dict[str, Any] = {"cache": True, "forceinline": True, "_nrt": False}
 """For numba; it does not declare the last, which its own modules use for the same end."""
+
+STALE_S = 7 * 86_400.0
+"""A cache folder of other sources that no start has used for so long is removed."""
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
@@ -45,7 +51,25 @@ def _cache_folder() -> Path:
     return base / f"kernels-{digest.hexdigest()[:16]}"
 
 
-numba.config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]
+_CACHE = _cache_folder()
+
+
+def remove_stale(folder: Path, now_s: float) -> None:
+    """Remove the folders beside this one in which no process has looked for so long.
+
+    Several processes of several versions may start at once: a folder in use is touched at each
+    start, and what another process removes meanwhile is passed over.
+    """
+    with contextlib.suppress(OSError):
+        os.utime(folder)
+        for other in folder.parent.glob("kernels-*"):
+            with contextlib.suppress(OSError):
+                if other != folder and now_s - other.stat().st_mtime > STALE_S:
+                    shutil.rmtree(other, ignore_errors=True)
+
+
+remove_stale(_CACHE, time.time())
+numba.config.CACHE_DIR = str(_CACHE)  # type: ignore[attr-defined]
 
 
 def compiled(kernel: Kernel) -> Kernel:

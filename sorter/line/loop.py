@@ -64,6 +64,8 @@ class LineLoop:
             while not stop.is_set():
                 await self.turn()
         finally:
+            # Whoever waits for a command of a line that has ended must not wait for ever.
+            self.commands.end_batch()
             await self._adapter.close()
 
     async def turn(self) -> None:

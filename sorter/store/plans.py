@@ -1,8 +1,23 @@
-"""Writes the versions of sort plans into PostgreSQL, each once, with the files they are made of."""
+"""Writes versions of sort plans and commands of lines into PostgreSQL, each once."""
 
 import hashlib
 from datetime import datetime
 from typing import Any, NamedTuple
+
+
+class CommandRow(NamedTuple):
+    """One command that a line carried out."""
+
+    line: str
+    number: int
+    at: datetime
+    action: str
+    version: int
+    previous: int
+    chute: int
+    name: str
+    who: str
+    why: str
 
 
 class PlanRow(NamedTuple):
@@ -57,3 +72,23 @@ async def write_plan(connection: Any, row: PlanRow, files: dict[str, bytes]) -> 
                 digest,
             )
     return True
+
+
+async def last_command(connection: Any, line: str) -> tuple[int, datetime] | None:
+    """Return number and instant of the newest command of a line that is there, None for none."""
+    row = await connection.fetchrow(
+        "SELECT number, at FROM line_command WHERE line = $1 ORDER BY at DESC, number DESC LIMIT 1",
+        line,
+    )
+    return (row["number"], row["at"]) if row else None
+
+
+async def write_commands(connection: Any, rows: list[CommandRow]) -> None:
+    """Write commands: all of them or none; those that are there already stay as they are."""
+    async with connection.transaction():
+        await connection.executemany(
+            "INSERT INTO line_command "
+            "(line, number, at, action, version, previous, chute, name, who, why) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
+            rows,
+        )

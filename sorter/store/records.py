@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import asyncpg
@@ -13,7 +14,7 @@ from sorter.ports import Batch
 from sorter.store import address, partitions
 from sorter.store.columns import DECISIONS, EVENTS, PIECES, TABLES, Table
 from sorter.store.migrate import load_migrations, migrate
-from sorter.store.plans import PlanRow, write_plan
+from sorter.store.plans import CommandRow, PlanRow, last_command, write_commands, write_plan
 
 ROWS_PER_WRITE_MAX = 20_000
 """Rows of a table turned into Python objects at once; more are further copies in the same
@@ -121,6 +122,22 @@ class RecordStore:
             UnavailableError: the database is away.
         """
         return await self._with_connection(lambda connection: write_plan(connection, row, files))
+
+    async def last_command(self, line: str) -> tuple[int, datetime] | None:
+        """Return number and instant of the newest command of a line that is there.
+
+        Raises:
+            UnavailableError: the database is away.
+        """
+        return await self._with_connection(lambda connection: last_command(connection, line))
+
+    async def write_commands(self, rows: list[CommandRow]) -> None:
+        """Write what a line was told; what is there already stays as it is.
+
+        Raises:
+            UnavailableError: the database is away.
+        """
+        await self._with_connection(lambda connection: write_commands(connection, rows))
 
     async def maintain(self) -> None:
         """Make the partitions of the days to come, drop those that are too old.

@@ -224,7 +224,7 @@ class Control:
             case Lock(command="lock"):
                 return await life.lock(request.chute, request.who, request.why)
             case Lock():
-                return await life.unlock(request.chute)
+                return await life.unlock(request.chute, request.who, request.why)
             case Release():
                 return await life.release_quarantine(request.who, request.why)
             case Reload():

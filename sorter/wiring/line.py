@@ -13,7 +13,7 @@ from sorter.assignment.arrays import PlanArrays, PreAdviceArrays, no_pre_advice
 from sorter.assignment.decider import Decider
 from sorter.clock import Clock, SystemClock
 from sorter.config import Line, SiteFile
-from sorter.errors import ConfigError, JournalError
+from sorter.errors import ConfigError, FencedError, JournalError
 from sorter.journal.reader import recovery
 from sorter.journal.thread import CommitThread
 from sorter.journal.writer import JournalWriter
@@ -71,7 +71,7 @@ async def run_line(site: SiteFile) -> None:
     Raises:
         ConfigError: a plan or machine file is missing or wrong.
         JournalError: the journal can't be read or written.
-        FencedError: a PLC was given to another host.
+        FencedError: the PLCs of all lines were given to other hosts.
         AdapterError: a PLC's mailbox can't be used.
     """
     stop = stop_on_signals()
@@ -201,13 +201,22 @@ async def _run(
     control: Control,
     stop: asyncio.Event,
 ) -> None:
-    """Turn the loops until told to stop or until one of them can't go on."""
-    turning = [asyncio.create_task(line.loop.run(line.resume, stop)) for line in lines]
+    """Turn the loops until told to stop or until one of them can't go on.
+
+    A line that another host was granted ends alone; the last one ends the process.
+    """
+    turning = {asyncio.create_task(line.loop.run(line.resume, stop)): line for line in lines}
     beating = asyncio.create_task(_beat(lines, board, committing, queue_max))
     stopped = asyncio.create_task(stop.wait())
     controlling = asyncio.create_task(control.run())
     try:
-        await asyncio.wait([*turning, beating, stopped], return_when=asyncio.FIRST_COMPLETED)
+        while True:
+            await asyncio.wait([*turning, beating, stopped], return_when=asyncio.FIRST_COMPLETED)
+            fenced = [task for task in turning if task.done() and _is_fenced(task)]
+            if not fenced or len(fenced) == len(turning) or stop.is_set():
+                break
+            for ended_task in fenced:
+                _end_alone(turning.pop(ended_task), ended_task.exception())
         if stop.is_set():
             await asyncio.wait(turning, timeout=END_S)
     finally:
@@ -218,6 +227,17 @@ async def _run(
     for result in ended:
         if isinstance(result, Exception):
             raise result
+
+
+def _end_alone(line: RunningLine, error: BaseException | None) -> None:
+    """Tell that a line has ended while the others go on."""
+    line.adapter.status.problem = str(error)
+    line.outlet.publish(line.tracking, line.adapter.status)
+    _logger.error("%s; the other lines go on", error)
+
+
+def _is_fenced(task: asyncio.Task[None]) -> bool:
+    return not task.cancelled() and isinstance(task.exception(), FencedError)
 
 
 async def _beat(

@@ -71,6 +71,10 @@ class StatePaths:
         """File of the chutes that an operator locked on a line."""
         return self.root / "locks" / f"{line}.json"
 
+    def commands(self, line: str) -> Path:
+        """Folder of what a line was told, for ever."""
+        return self.root / "commands" / line
+
     @property
     def line_socket(self) -> Path:
         """Where the line process takes commands."""

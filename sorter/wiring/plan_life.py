@@ -25,6 +25,7 @@ from sorter.outlets.board import LineBoard, chutes_of_groups
 from sorter.plans.image import map_image
 from sorter.plans.versions import PlanVersion, list_versions, need_version, write_whole
 from sorter.wiring.active import Active, read_active, read_json, write_active
+from sorter.wiring.command_log import ACTIVATE, ROLL_BACK, START, CommandLog
 from sorter.wiring.paths import StatePaths
 
 WATCH_S = 0.05
@@ -47,6 +48,7 @@ class Order:
     """"now", "empty" (once no piece is on the sorter), or an instant in ISO 8601 with its zone."""
     who: str
     why: str
+    action: str = ACTIVATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class PlanLife:
         waits = read_json(state.pending_plan(name))
         self._waits = _order(state.pending_plan(name), waits) if waits else None
         self._told_problem = ""
+        self._log = CommandLog(state.commands(name))
+        self._note_start()
         self._locks = _locks(state.locks(name))
         tracking.lock_only(map(int, self._locks))
 
@@ -127,7 +131,7 @@ class PlanLife:
                     Refusal.REFUSED,
                     f"line {self.name}: no version was active before {self._active.version}",
                 )
-            order = Order(self._active.previous, NOW, who, why)
+            order = Order(self._active.previous, NOW, who, why, ROLL_BACK)
             return await self._activate(order, expect, replaces=replaces)
 
     async def lock(self, chute: int, who: str, why: str) -> dict[str, Any]:
@@ -137,13 +141,17 @@ class PlanLife:
         """
         entry = {"who": who, "why": why, "since": self._now()}
         async with self._turn:
-            return await self._set_locks(chute, {**self._locks, str(chute): entry})
+            told = await self._set_locks(chute, {**self._locks, str(chute): entry})
+            await self._note("lock", who, why, chute=chute)
+            return told
 
-    async def unlock(self, chute: int) -> dict[str, Any]:
+    async def unlock(self, chute: int, who: str, why: str) -> dict[str, Any]:
         """Let a chute be named again."""
         async with self._turn:
             others = {name: lock for name, lock in self._locks.items() if name != str(chute)}
-            return await self._set_locks(chute, others)
+            told = await self._set_locks(chute, others)
+            await self._note("unlock", who, why, chute=chute)
+            return told
 
     async def release_quarantine(self, who: str, why: str) -> dict[str, Any]:
         """Sort again after somebody has looked; released twice, it is as it was."""
@@ -156,6 +164,7 @@ class PlanLife:
         async with self._turn:
             if was:
                 await self._apply(release)
+                await self._note("release", who, why)
                 _logger.warning("line %s: quarantine released, by %s: %s", self.name, who, why)
             return {"line": self.name, "quarantined": False, "was_quarantined": was}
 
@@ -171,6 +180,10 @@ class PlanLife:
         async with self._turn:
             active, table = await _in_thread(load)
             await self._apply(lambda: setattr(self._decider, "pre_advice", table))
+            await self._note(
+                "pre_advice", who, why, version=active.version, previous=active.previous,
+                name=active.name,
+            )  # fmt: skip
             _logger.info("line %s: pre-advice %s is in use, by %s: %s",
                          self.name, active.name, who, why)  # fmt: skip
             return {"line": self.name, "pre_advice": active.name, "version": active.version}
@@ -192,6 +205,7 @@ class PlanLife:
             "pieces": {str(version): count for version, count in in_flight.items()},
             "locked": self._locks,
             "quarantined": self._tracking.quarantined,
+            "commands": [asdict(each) for each in self._log.newest],
             "versions": [each.as_dict() for each in versions[-VERSIONS_TOLD_MAX:]],
         }
 
@@ -238,6 +252,10 @@ class PlanLife:
         if order.when != NOW:
             self._check_when(order.when)
             await self._set_waiting(order)
+            await self._note(
+                "wait", order.who, order.why, version=order.version, previous=active.version,
+                name=order.when,
+            )  # fmt: skip
             return {"line": self.name, "active": self._told_active(), "pending": asdict(order)}
         if order.version != active.version:
             await self._swap(loaded, order)
@@ -265,9 +283,36 @@ class PlanLife:
             self.desk.set_names(brands, loaded.metadata["service_classes"])
 
         self._active = active
+        await self._note(
+            order.action, order.who, order.why, active.since, version=version.number,
+            previous=active.previous, name=version.name,
+        )  # fmt: skip
         await self._apply(swap)
         _logger.info("line %s: plan version %d is active, by %s: %s",
                      self.name, version.number, order.who, order.why)  # fmt: skip
+
+    def _note_start(self) -> None:
+        """Keep which version a start found active, unless the log has it."""
+        active = self._active
+        if self._log.active == (active.version, active.since):
+            return
+        try:
+            self._log.append(
+                active.since or self._now(), START, active.who, active.why,
+                version=active.version, previous=active.previous, name=active.name,
+            )  # fmt: skip
+        except OSError as error:
+            _logger.error("line %s: its commands can't be kept: %s", self.name, error.strerror)
+
+    async def _note(self, action: str, who: str, why: str, at: str = "", **more: Any) -> None:
+        """Keep a command. One that was carried out is not taken back where it can't be kept."""
+        try:
+            await asyncio.to_thread(self._log.append, at or self._now(), action, who, why, **more)
+        except OSError as error:
+            _logger.error(
+                "line %s: %s by %s (%s) was carried out but can't be kept: %s; make room",
+                self.name, action, who, why, error.strerror,
+            )  # fmt: skip
 
     def _load(self, number: int) -> _Loaded:
         folder = self._state.versions(self.name)

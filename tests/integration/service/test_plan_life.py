@@ -97,6 +97,12 @@ def test_a_storm_of_swaps_makes_no_piece_late_and_none_goes_by_two_plans(centre:
         "SELECT content FROM plan_version_file JOIN plan_file USING (sha256) "
         "WHERE path = 'plan.toml' ORDER BY version"
     )
+    until(lambda: len(commands_of(centre)) == SWAPS + 2, "every command is recorded")
+    told = commands_of(centre)
+    assert [row["number"] for row in told] == list(range(1, SWAPS + 3))
+    assert [row["action"] for row in told] == ["start"] + ["activate"] * (SWAPS + 1)
+    assert {(row["who"], row["why"]) for row in told[2:]} == {("ann", "test")}
+    assert all(row["version"] != row["previous"] for row in told[1:])
     names = ("plan.toml", "other.toml")
     assert [row[0] for row in files] == [(centre.folder / name).read_bytes() for name in names]
 
@@ -117,6 +123,10 @@ def test_versions_survive_a_killed_line_in_a_storm(centre: Centre) -> None:
     for piece, version in versions.items():
         assert held.get(piece, [version]) == [version]
     assert "can't be used" not in centre.log()
+
+
+def commands_of(centre: Centre) -> list[Any]:
+    return centre.query("SELECT * FROM line_command ORDER BY number")
 
 
 def kill_line(centre: Centre) -> None:
@@ -201,6 +211,11 @@ def test_a_locked_chute_takes_no_further_piece_also_after_a_kill(centre: Centre)
     assert 3 in named
     assert not named & {1, 2}
     assert command(centre, "reload_pre_advice")["pre_advice"] == "pre_advice.csv"
+    until(lambda: len(commands_of(centre)) == 6, "every command is recorded")
+    assert [(row["action"], row["chute"], row["who"]) for row in commands_of(centre)][1:] == [
+        ("lock", 1, "ann"), ("lock", 3, "ann"), ("lock", 2, "bob"), ("unlock", 3, "ann"),
+        ("pre_advice", 0, "ann"),
+    ]  # fmt: skip
 
 
 def test_without_a_line_the_commands_say_so(centre: Centre) -> None:
