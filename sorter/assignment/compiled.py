@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -54,21 +53,22 @@ def _cache_folder() -> Path:
 _CACHE = _cache_folder()
 
 
-def remove_stale(folder: Path, now_s: float) -> None:
-    """Remove the folders beside this one in which no process has looked for so long.
+def remove_stale(folder: Path) -> None:
+    """Remove the folders beside this one that no start has used for STALE_S.
 
-    Several processes of several versions may start at once: a folder in use is touched at each
-    start, and what another process removes meanwhile is passed over.
+    Each start marks its own as used, once it is there. Several processes of several versions may
+    start at once: what another one removes meanwhile is passed over.
     """
     with contextlib.suppress(OSError):
         os.utime(folder)
+        now_s = folder.stat().st_mtime
         for other in folder.parent.glob("kernels-*"):
             with contextlib.suppress(OSError):
                 if other != folder and now_s - other.stat().st_mtime > STALE_S:
                     shutil.rmtree(other, ignore_errors=True)
 
 
-remove_stale(_CACHE, time.time())
+remove_stale(_CACHE)
 numba.config.CACHE_DIR = str(_CACHE)  # type: ignore[attr-defined]
 
 

@@ -41,9 +41,9 @@ def test_caches_that_no_start_uses_any_more_are_removed(tmp_path: Path) -> None:
         os.utime(folder, (now - STALE_S - 1,) * 2)
     os.utime(fresh)
     for _ in range(2):
-        remove_stale(mine, now)
+        remove_stale(mine)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "kernels-fresh", "kernels-mine", "other",
     ]  # fmt: skip
     assert mine.stat().st_mtime >= now - 10, "a start marks its own as used"
-    remove_stale(tmp_path / "kernels-none", now)
+    remove_stale(tmp_path / "kernels-none")

@@ -34,7 +34,12 @@ def line_of(loop: Loop) -> tuple[RunningLine, list[str]]:
     outlet = SimpleNamespace(publish=lambda tracking, status: told.append(status.problem))
     adapter = SimpleNamespace(status=LinkStatus(connected=True, problem=""))
     line = SimpleNamespace(
-        loop=loop, resume=None, adapter=adapter, outlet=outlet, tracking=None, life=None
+        loop=loop,
+        resume=None,
+        adapter=adapter,
+        outlet=outlet,
+        life=None,
+        tracking=SimpleNamespace(quarantined=False),
     )
     return cast("RunningLine", line), told
 
