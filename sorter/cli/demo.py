@@ -11,10 +11,12 @@ import typer
 
 from sorter.errors import Exit
 
-HELP = """Sort pieces on an emulated line: database, service, sorter, all on this machine.
+HELP = """Sort pieces on two emulated lines: database, service, sorters, all on this machine.
 
-With --for it ends by itself, prints a table, and ends with 1 if the ledger does not balance, an
-answer was late, or a record is missing. Open the URL it prints to watch the sorter.
+A cross-belt loop whose PLC speaks Modbus TCP, and a wheel-diverter line whose PLC speaks OPC UA.
+
+With --for it ends by itself, prints a table, and ends with 1 if a ledger does not balance, an
+answer was late, or a record is missing. Open the URL it prints to watch the sorters.
 
 Example: sorter demo --for 60
 """
@@ -24,12 +26,16 @@ def demo(
     seconds: Annotated[
         float, typer.Option("--for", min=0, help="Seconds of induction; 0: until Ctrl-C.")
     ] = 0,
-    rate: Annotated[int, typer.Option(min=60, max=60_000, help="Pieces per hour.")] = 20_000,
+    rate: Annotated[
+        int, typer.Option(min=60, max=60_000, help="Pieces per hour on the loop.")
+    ] = 20_000,
     state: Annotated[
         Path | None, typer.Option(help="Folder to keep; a temporary one if left out.")
     ] = None,
     port: Annotated[int, typer.Option(help="Port of the page.")] = 8080,
-    plc_port: Annotated[int, typer.Option(help="Port of the emulated PLC.")] = 15_020,
+    plc_port: Annotated[
+        int, typer.Option(help="Port of the loop's PLC; the other line's is one more.")
+    ] = 15_020,
     seed: Annotated[int, typer.Option(help="Same seed, same pieces.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="End with JSON.")] = False,  # noqa: FBT002
 ) -> None:
@@ -41,9 +47,11 @@ def demo(
         options = Options(state or Path(temporary), seconds, rate, port, plc_port, seed)
         running = Demo(options)
         with Watcher(running.url, quiet=as_json, live=sys.stdout.isatty()) as watcher:
-            summary = asyncio.run(running.run(watcher.show))
+            lines = asyncio.run(running.run(watcher.show))
+    balanced = bool(lines) and all(each.balanced for each in lines)
     if as_json:
-        typer.echo(orjson.dumps(summary.as_dict(), option=orjson.OPT_INDENT_2))
-    if not summary.balanced:
+        told = {"balanced": balanced, "lines": [each.as_dict() for each in lines]}
+        typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    if not balanced:
         typer.echo("sorter: the demo did not come out even; see the rows above", err=True)
         raise typer.Exit(Exit.CHECK_FAILED)

@@ -1,5 +1,6 @@
 """The demo's live summary in a terminal, and its closing table."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Self
@@ -14,8 +15,9 @@ LINE_EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the demo shows while it runs, and returns when it ends."""
+    """What the demo shows of a line while it runs, and returns when it ends."""
 
+    line: str = ""
     seconds: float = 0.0
     inducted: int = 0
     inducted_by_plc: int = 0
@@ -55,40 +57,38 @@ class Summary:
         return {**asdict(self), "balanced": self.balanced}
 
 
-def table(summary: Summary, url: str, note: str) -> Table:
-    """Return the summary as a table; ``note`` is its caption."""
-    view = Table(
-        title=f"sorting centre demo   {url}", caption=note, show_header=False, min_width=60
-    )
-    view.add_column("what", style="cyan")
-    view.add_column("value", justify="right")
-    rows: list[tuple[str, str]] = [
-        ("ready after", f"{summary.ready_s:.1f} s"),
-        ("pieces inducted", f"{summary.inducted:,}"),
-        ("rate", f"{summary.pieces_per_hour:,.0f} pieces/h"),
-        ("read rate", f"{summary.read_rate:.2%}"),
-        ("recirculated", f"{summary.recirculation:.2%}"),
-        ("slack, half of answers", f"{summary.slack_p50_ms:,.0f} ms or more"),
-        ("slack, 99 % of answers", f"{summary.slack_p99_ms:,.0f} ms or more"),
-        ("deadlines missed", f"{summary.deadline_misses:,}"),
-        (
-            "ledger",
-            f"{summary.inducted:,} = {summary.discharged:,} discharged + "
-            f"{summary.on_sorter:,} on the sorter + {summary.removed:,} removed + "
-            f"{summary.lost:,} lost",
-        ),
-        ("unexplained", f"{summary.unexplained:,}"),
-        ("recorded in PostgreSQL", f"{summary.recorded:,}"),
+def table(summaries: tuple[Summary, ...], url: str, note: str) -> Table:
+    """Return the lines as a table, a column each; ``note`` is its caption."""
+    view = Table(title=f"sorting centre demo   {url}", caption=note, min_width=60)
+    view.add_column("", style="cyan")
+    for each in summaries:
+        view.add_column(each.line, justify="right")
+    rows: list[tuple[str, Callable[[Summary], str]]] = [
+        ("ready after", lambda s: f"{s.ready_s:.1f} s"),
+        ("pieces inducted", lambda s: f"{s.inducted:,}"),
+        ("rate", lambda s: f"{s.pieces_per_hour:,.0f} pieces/h"),
+        ("read rate", lambda s: f"{s.read_rate:.2%}"),
+        ("recirculated", lambda s: f"{s.recirculation:.2%}"),
+        ("slack, half of answers", lambda s: f"{s.slack_p50_ms:,.0f} ms or more"),
+        ("slack, 99 % of answers", lambda s: f"{s.slack_p99_ms:,.0f} ms or more"),
+        ("deadlines missed", lambda s: f"{s.deadline_misses:,}"),
+        ("ledger: inducted", lambda s: f"{s.inducted:,}"),
+        ("= discharged", lambda s: f"{s.discharged:,}"),
+        ("+ on the sorter", lambda s: f"{s.on_sorter:,}"),
+        ("+ removed", lambda s: f"{s.removed:,}"),
+        ("+ lost", lambda s: f"{s.lost:,}"),
+        ("unexplained", lambda s: f"{s.unexplained:,}"),
+        ("recorded in PostgreSQL", lambda s: f"{s.recorded:,}"),
     ]
     for what, value in rows:
-        view.add_row(what, value)
+        view.add_row(what, *(value(each) for each in summaries))
     return view
 
 
 def line(summary: Summary) -> str:
-    """Return the summary as one line, for output that is not a terminal."""
+    """Return a line's summary as one line, for output that is not a terminal."""
     return (
-        f"{summary.seconds:6.0f} s  inducted {summary.inducted}  "
+        f"{summary.seconds:6.0f} s  {summary.line}  inducted {summary.inducted}  "
         f"rate {summary.pieces_per_hour:.0f}/h  read {summary.read_rate:.1%}  "
         f"recirculated {summary.recirculation:.1%}  slack p50/p99 "
         f"{summary.slack_p50_ms:.0f}/{summary.slack_p99_ms:.0f} ms  "
@@ -105,7 +105,7 @@ class Watcher:
         self._quiet = quiet
         self._console = Console()
         self._live = Live(console=self._console, auto_refresh=False) if live and not quiet else None
-        self._last = Summary()
+        self._last: tuple[Summary, ...] = ()
         self._shown_s = -LINE_EVERY_S
 
     def __enter__(self) -> Self:
@@ -124,11 +124,14 @@ class Watcher:
         elif not self._quiet and error is None:
             self._console.print(table(self._last, self._url, "ended"))
 
-    def show(self, summary: Summary, note: str) -> None:
-        """Show a summary; ``note`` says what is going on."""
-        self._last = summary
+    def show(self, summaries: tuple[Summary, ...], note: str) -> None:
+        """Show the lines; ``note`` says what is going on."""
+        self._last = summaries
+        seconds = max((each.seconds for each in summaries), default=0.0)
         if self._live:
-            self._live.update(table(summary, self._url, note), refresh=True)
-        elif not self._quiet and summary.seconds - self._shown_s >= LINE_EVERY_S:
-            self._shown_s = summary.seconds
-            self._console.print(f"{note}: {line(summary)}", soft_wrap=True)
+            self._live.update(table(summaries, self._url, note), refresh=True)
+        elif not self._quiet and seconds - self._shown_s >= LINE_EVERY_S:
+            self._shown_s = seconds
+            self._console.print(f"{note}:", soft_wrap=True)
+            for each in summaries:
+                self._console.print(line(each), soft_wrap=True)

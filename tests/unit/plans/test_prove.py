@@ -18,6 +18,7 @@ from sorter.errors import ConfigError
 from sorter.plans import prove as prove_module
 from sorter.plans.barcodes import waybills_of
 from sorter.plans.compile import compile_plan
+from sorter.plans.machine import load_chutes
 from sorter.plans.plan import load_plan
 from sorter.plans.proof_report import FINDINGS_MAX, Finding, Proof, Verdicts
 from sorter.plans.prove import prove
@@ -319,3 +320,11 @@ def test_findings_have_a_limit() -> None:
     assert len(found) == FINDINGS_MAX + 1
     assert [found[0].text, found[0].cases] == ["0", 2]
     assert found[-1].text.startswith("3 more findings")
+
+
+def test_the_demos_other_plan_holds(demo: Path, network: Network) -> None:
+    folder = demo / "diverter"
+    plan = load_plan(folder / "plan.toml")
+    assert plan.laps == 0
+    proof = prove(plan, network, load_chutes(folder / "chutes.csv", 1500), CENTRE, 430)
+    assert proof.holds, proof.failures

@@ -1,0 +1,136 @@
+"""The demo's site as files: a loop on Modbus TCP and a diverter line on OPC UA, one hub's plans."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from plc_adapters.opcua.certificates import make_pair
+from routing_tables.load import load_network
+from routing_tables.schema import lianyungang
+from sorter.demo.manifest import write_manifest
+
+FILES = Path(__file__).parent
+"""The site that the demo copies: plan, machine, emulator of each line."""
+LOOP_FILES = ("plan.toml", "chutes.csv", "emulator.toml")
+DIVERTER_FILES = (*LOOP_FILES, "routes.csv")
+DIVERTER_PIECES = 5_000
+"""More than an hour of the diverter line; then its labels start over."""
+OTHER_SEED = 1_000_003
+"""Added to the seed for the diverter line's pieces, so that no two lines carry the same."""
+HOSTS = ("localhost", "127.0.0.1")
+
+SITE = """\
+# The demo's site, written by 'sorter demo'; 'sorter run --config' takes it as well.
+[site]
+name = "demo"
+state_dir = "state"
+
+[network]
+centre = "LYG-HUB"
+pre_advice = "pre_advice.csv"
+
+[http]
+port = {http_port}
+
+[[lines]]
+name = "loop-1"
+adapter = "modbus"
+plan = "plan.toml"
+
+[lines.machine]
+chutes = "chutes.csv"
+speed_mm_s = 2000
+reaction_ms = 20
+
+[lines.link]
+port = {plc_port}
+
+[[lines]]
+name = "diverter-1"
+adapter = "opcua"
+plan = "diverter/plan.toml"
+
+[lines.machine]
+kind = "diverter"
+chutes = "diverter/chutes.csv"
+speed_mm_s = 1500
+# The PLC acts at the photo-eye, 400 ms before the wheels.
+reaction_ms = 430
+
+[lines.link]
+url = "opc.tcp://127.0.0.1:{opcua_port}"
+certificate = "pki/host/host.der"
+key = "pki/host/host.key"
+trusted = "pki/plc"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSite:
+    """The files of a demo."""
+
+    file: Path
+    emulators: dict[str, tuple[Path, dict[str, object]]]
+    """Of each line by name: the emulator's file, and what to replace in it."""
+
+
+def write_site(
+    folder: Path, http_port: int, plc_port: int, seed: int, pieces_per_hour: int
+) -> DemoSite:
+    """Write a demo's site; pieces of a seed, and certificates, are kept from run to run.
+
+    The loop's PLC gets ``plc_port``, the diverter line's the one after it; ``pieces_per_hour`` are
+    the loop's.
+    """
+    other = folder / "diverter"
+    other.mkdir(parents=True, exist_ok=True)
+    for stale in ("journal", "run"):
+        shutil.rmtree(folder / "state" / stale, ignore_errors=True)
+    for name in LOOP_FILES:
+        shutil.copyfile(FILES / name, folder / name)
+    for name in DIVERTER_FILES:
+        shutil.copyfile(FILES / "diverter" / name, other / name)
+    _write_pieces(folder, other, seed)
+    pki = folder / "pki"
+    for name in ("host", "plc"):
+        if not (pki / name / f"{name}.key").exists():
+            make_pair(pki / name, name, f"urn:sorter-demo:{name}", HOSTS)
+    file = folder / "site.toml"
+    file.write_text(
+        SITE.format(http_port=http_port, plc_port=plc_port, opcua_port=plc_port + 1), "utf-8"
+    )
+    loop = {
+        "listen.port": plc_port, "arrivals.pieces_per_hour": pieces_per_hour, "seed": seed,
+    }  # fmt: skip
+    opcua = {
+        "listen.port": plc_port + 1,
+        "listen.protocol": "opcua",
+        "listen.opcua.certificate": pki / "plc" / "plc.der",
+        "listen.opcua.key": pki / "plc" / "plc.key",
+        "listen.opcua.trusted": pki / "host",
+        "seed": seed + OTHER_SEED,
+    }
+    return DemoSite(
+        file,
+        {
+            "loop-1": (folder / "emulator.toml", dict(loop)),
+            "diverter-1": (other / "emulator.toml", dict(opcua)),
+        },
+    )
+
+
+def _write_pieces(folder: Path, other: Path, seed: int) -> None:
+    """Write labels for each line, and one pre-advice for both."""
+    made = folder / "manifest.json"
+    wanted = json.dumps({"seed": seed, "diverter": DIVERTER_PIECES})
+    if made.exists() and made.read_text(encoding="utf-8") == wanted:
+        return
+    network = load_network(lianyungang())
+    first = write_manifest(folder, network, seed)
+    second = write_manifest(other, network, seed + OTHER_SEED, DIVERTER_PIECES)
+    rows = second.pre_advice.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
+    with first.pre_advice.open("a", encoding="utf-8", newline="") as file:
+        file.writelines(rows)
+    second.pre_advice.unlink()
+    made.write_text(wanted, encoding="utf-8")
