@@ -211,24 +211,28 @@ class EventDecoder:
             numbers: number of each slot's code, from 0.
             totals: codes in all of the scan each slot belongs to, 0 for none.
         """
-        joined: list[Records] = []
+        # One scan that waits may end before the first of these.
+        joined, count = np.empty(len(events) + 1, EVENT), 0
         for row, (number, total) in enumerate(zip(numbers, totals, strict=True)):
             event = events[row : row + 1]
             if self._pending is not None:
                 if self._fits(event, number, total):
                     self._add_code(self._pending, event)
                     if self._parts_in == self._parts_of:
-                        joined.append(self._pending)
+                        joined[count] = self._pending[0]
+                        count += 1
                         self._pending = None
                     continue
-                joined.append(self.flush())
+                joined[count] = self.flush()[0]
+                count += 1
             if number > 0:
                 self.malformed += 1
             elif total > 1:
                 self._pending, self._parts_in, self._parts_of = event.copy(), 1, total
                 continue
-            joined.append(event)
-        return np.concatenate(joined) if joined else np.empty(0, EVENT)
+            joined[count] = events[row]
+            count += 1
+        return joined[:count]
 
     def _fits(self, event: Records, number: int, total: int) -> bool:
         """Return whether this slot is the next one of the scan that waits for its codes."""
