@@ -59,6 +59,7 @@ class Sorter:
     speed_mm_s: int
     full: list[int]
     last_sequence: int
+    watchdog_ms: int = WATCHDOG_MS
     loads: list[Load] = field(default_factory=list)
     on_belt: list[Load] = field(default_factory=list)
     answers: Counter[int] = field(default_factory=Counter)
@@ -72,7 +73,7 @@ class Sorter:
         self.lap_ms = self.gates[-1][1] + SCAN_MS
         self.free = deque(range(1, SIZE.cells + 1))
         settings = {
-            "defaultchute": self.default, "laplimit": LAP_LIMIT, "watchdogms": WATCHDOG_MS,
+            "defaultchute": self.default, "laplimit": LAP_LIMIT, "watchdogms": self.watchdog_ms,
             "waitforhost": True, "lastsequence": self.last_sequence, "lastpieceid": 0,
         }  # fmt: skip
         self.reference = Reference(SIZE, settings, dict(self.gates))

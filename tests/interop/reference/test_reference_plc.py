@@ -1,6 +1,12 @@
 """The printed Structured Text as a PLC on Modbus TCP: what the PLC in C can do, it can."""
 
-from tests.interop.libmodbus.conftest import NewHost, StartPlc
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from sorter.cli.main import app
+from tests.interop.libmodbus.conftest import CHUTES, NewHost, StartPlc
 from tests.interop.libmodbus.test_plc_alone import (
     sort_twenty_pieces,
     test_a_full_chute_is_told_and_passed_by,
@@ -34,3 +40,30 @@ def test_twenty_pieces_go_where_they_were_sent(start_plc: StartPlc, new_host: Ne
 
 def test_the_service_sorts_a_thousand_pieces(run_against: RunAgainst) -> None:
     sort_a_thousand(run_against, "big", 2**32 - 2000)
+
+
+SITE = """
+[site]
+name = "hall"
+[network]
+centre = "LYG-HUB"
+[[lines]]
+name = "loop-1"
+plan = "plan.toml"
+machine = {{ chutes = "chutes.csv", speed_mm_s = 2000, reaction_ms = 0 }}
+link = {{ port = {port}, timeout_ms = 5000, poll_period_ms = 2 }}
+"""
+
+
+def test_the_check_before_go_live_finds_nothing_wrong(start_plc: StartPlc, tmp_path: Path) -> None:
+    plc = start_plc(
+        [f"]C0LXE{n:010d}" for n in range(10_000)], "-r", "5", "-w", "3000", "-q", str(2**32 - 60)
+    )
+    (tmp_path / "site.toml").write_text(SITE.format(port=plc.port))
+    (tmp_path / "chutes.csv").write_text(CHUTES)
+    options = ["--yes", "--json", "--load-seconds", "2", "--piece-seconds", "60"]
+    done = CliRunner().invoke(app, ["plc", "check", str(tmp_path / "site.toml"), *options])
+    assert done.exit_code == 0, done.output
+    findings = json.loads(done.stdout)["findings"]
+    left = {f["mark"]: f["seen"] for f in findings if f["verdict"] != "ok"}
+    assert not left
