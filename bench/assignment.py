@@ -73,7 +73,7 @@ def run(*, small: bool = False) -> Report:
         *_growth(growth, len(inputs.pre_advice)),
         *_figures(contenders, single, "one at a time"),
     ]
-    return Report("assignment", figures, _hash(decisions), machine())
+    return Report("assignment", figures, _hash(decisions), machine() | {"places": inputs.source})
 
 
 def _prove(inputs: Inputs, service: Service) -> Records:

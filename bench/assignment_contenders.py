@@ -10,10 +10,16 @@ from bench import naive
 from bench.assignment_inputs import NO_READS, NOW_NS, OWN_ZONES, ZONES, Inputs
 from bench.naive_arrays import chute_records, plan_arrays, pre_advice_arrays, scan_events
 from plc_adapters.contract import CODES_MAX, Disposition, Records
-from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
+from sorter.assignment.arrays import (
+    ACCEPT_SEGMENTS,
+    CHECK_NONE,
+    PlanArrays,
+    PreAdviceArrays,
+)
 from sorter.assignment.classify import code_end, code_start, match_code
 from sorter.assignment.compiled import compiled
 from sorter.assignment.decider import Decider
+from sorter.assignment.labels import find_label
 from sorter.assignment.tables import find_place, find_waybill
 from sorter.ports import DECISION, PIECE
 
@@ -64,7 +70,10 @@ class Service:
 def probe_batch(
     events: Records, n: int, plan: PlanArrays, pre: PreAdviceArrays, found: NDArray[np.int64]
 ) -> None:
-    """Walk the automaton and probe both tables for every code; add up what was found."""
+    """Walk the automaton and probe the tables for every code; add up what was found.
+
+    A route label is looked up once, as it was read.
+    """
     for i in range(n):
         event = events[i]
         codes = event["codes"]
@@ -72,12 +81,15 @@ def probe_batch(
             start = code_start(codes[j])
             code, length = codes[j][start:], code_end(codes[j]) - start
             if length > 0:
-                found[0] += match_code(code, length, plan)
+                accepted = match_code(code, length, plan)
+                found[0] += accepted
                 slot = find_waybill(code, length, pre.length, pre.waybill)
                 if slot >= 0:
                     found[1] += 1
                     destination = int(pre.destination[slot])
                     found[2] += find_place(destination, plan.place_keys, plan.place_zone)
+                elif plan.accept_sets[accepted, CHECK_NONE, ACCEPT_SEGMENTS] != 0:
+                    found[3] += find_label(code, length, 1, plan)
 
 
 class Probe:
@@ -87,7 +99,7 @@ class Probe:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.found = np.zeros(3, np.int64)
+        self.found = np.zeros(4, np.int64)
 
     def reset(self) -> None:
         """Start adding up anew."""

@@ -1,6 +1,6 @@
 """The inputs of the assignment bench: a country's places, a night's pre-advice, some scans.
 
-Everything is computed, nothing is read, and the same numbers come out on every machine.
+All but the places is computed, and the same numbers come out on every machine.
 """
 
 from dataclasses import dataclass
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench import naive
+from bench.villages import village_codes
 from plc_adapters.contract import Disposition
 
 SECOND = 1_000_000_000
 NOW_NS = 1_800_000_000 * SECOND
-PROVINCES, CITIES, AREAS, STREETS, PLACES = 31, 342, 2_977, 41_352, 665_276
-"""Divisions of the country, by level; the rest of all places are villages."""
+LABELS = 20_000
+"""Rows of brand 1's route labels: outlets, each in a village."""
 ZONES = 200
 """Destinations that the centre tells apart, each a chute group of three."""
 OWN_ZONES = 10
@@ -39,6 +40,8 @@ class Inputs:
     plan: naive.Plan
     pre_advice: dict[bytes, naive.Advice]
     scans: list[naive.Scan]
+    source: str
+    """Where the places are from."""
 
     @staticmethod
     def chutes() -> dict[int, naive.Chute]:
@@ -54,32 +57,27 @@ def make_inputs(advised: int, scans: int) -> Inputs:
         advised: Pre-advised waybills.
         scans: Scans, each of a piece of its own.
     """
-    places, villages = _places()
+    codes, source = village_codes()
+    villages = [int(code) for code in codes]
     pre_advice = {_waybill(n): _advice(n, villages) for n in range(advised)}
-    return Inputs(_plan(places), pre_advice, _scans(scans, advised))
+    rows = {(1, _segments(n)): villages[n * STEP % len(villages)] for n in range(LABELS)}
+    return Inputs(_plan(_places(codes), rows), pre_advice, _scans(scans, advised), source)
 
 
-def _places() -> tuple[dict[str, int], list[int]]:
-    """Return the zone of every division code, and the villages' codes.
+def _places(villages: list[str]) -> dict[str, int]:
+    """Return the zone of every division code.
 
     All that lies in a city is of the city's zone; a province as such has none (zone ZONES).
     """
-    codes = list(range(11, 11 + PROVINCES))
-    places = dict.fromkeys(map(str, codes), ZONES)
-    zones = [ZONES] * PROVINCES
-    villages = PLACES - PROVINCES - CITIES - AREAS - STREETS
-    for count, room in ((CITIES, 100), (AREAS, 100), (STREETS, 1000), (villages, 1000)):
-        parents = len(codes)
-        below = [codes[n % parents] * room + n // parents + 1 for n in range(count)]
-        zones = [zones[n % parents] for n in range(count)] if parents > PROVINCES else [
-            n % ZONES for n in range(count)
-        ]  # fmt: skip
-        places.update(zip(map(str, below), zones, strict=True))
-        codes = below
-    return places, codes
+    cities = dict.fromkeys(code[:4] for code in villages)
+    zones = {city: number % ZONES for number, city in enumerate(cities)}
+    places = {city[:2]: ZONES for city in cities} | zones
+    for digits in (6, 9, 12):
+        places.update((code[:digits], zones[code[:4]]) for code in villages)
+    return places
 
 
-def _plan(places: dict[str, int]) -> naive.Plan:
+def _plan(places: dict[str, int], label_rows: dict[tuple[int, str], int]) -> naive.Plan:
     keys = [(b, c) for b in range(len(BRANDS) + 1) for c in range(CLASSES + 1)]
     routes: list[dict[tuple[int, int], int]] = [dict.fromkeys(keys, z + 1) for z in range(ZONES)]
     for zone in range(0, ZONES, OWN_ZONES):
@@ -111,6 +109,9 @@ def _plan(places: dict[str, int]) -> naive.Plan:
             Disposition.INTERCEPTED: CONFLICTS,
         },
         limits=naive.Limits(30_000, (1200, 800, 800)),
+        keep_free=[15, 0, 5, 10, 15],
+        labels=[(1, "segments", "[0-9]{3}(-[A-Z][0-9]{3}(-[A-Z][0-9] [0-9]{2})?)?")],
+        label_rows=label_rows,
     )
 
 
@@ -138,6 +139,11 @@ def _advice(number: int, villages: list[int]) -> naive.Advice:
     return naive.Advice(number % 3 + 1, number % CLASSES + 1, place, holds)
 
 
+def _segments(number: int) -> str:
+    """Return transfer centre and outlet of a label; none twice."""
+    return f"{number // 20 % 1000:03d}-{chr(65 + number % 20)}{number % 1000:03d}"
+
+
 def _scans(count: int, advised: int) -> list[naive.Scan]:
     """Return scans of pieces 1, 2, ...: nine of ten read one pre-advised waybill."""
     random = np.random.RandomState(SEED)  # Frozen by numpy: the same on every version.
@@ -148,6 +154,9 @@ def _scans(count: int, advised: int) -> list[naive.Scan]:
         codes = [b"]C1" + one] if share % 2 else [b"HTTP://Q.CN/" + one, one]
         if share >= 99:
             codes = [b"6901234567892"]
+        elif share == 98:  # Not pre-advised, but its route label says where to.
+            label = _segments(int(first[k]) % LABELS) + "-J9 47"
+            codes = [b"]C1" + _waybill(3 * (advised + k)), label.encode()]
         elif share >= 97:
             codes = [_waybill(advised + k)]  # A brand's pattern, but not pre-advised.
         elif share >= 95:

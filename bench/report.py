@@ -90,7 +90,8 @@ def render(report: Report) -> str:
             f"{f.p999:10,.1f} {f.max:10,.1f}  {ratio}"
         )
         lines += [f"{'':36}{key}: {value:,.6g}" for key, value in f.notes.items()]
-    lines.append(f"output hash {report.output_hash}")
+    told = ", ".join(f"{key} {value}" for key, value in report.machine.items())
+    lines.append(f"{told}; output hash {report.output_hash}")
     return "\n".join(lines)
 
 
