@@ -326,7 +326,8 @@ class Line:
         advice = self._advice(waybill)
         if advice is None:
             return piece.facts if piece.waybill else Advice(self._brand_by_pattern(waybill))
-        brand = advice.brand or self._brand_by_pattern(waybill)
+        known = piece.facts.brand if piece.waybill else 0
+        brand = advice.brand or known or self._brand_by_pattern(waybill)
         destination = advice.destination or (piece.facts.destination if piece.waybill else 0)
         return Advice(brand, advice.service_class, destination)
 

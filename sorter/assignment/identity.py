@@ -123,16 +123,18 @@ def settle_identity(
     if piece["conflict"] != 0:
         finding = CONFLICT
     elif is_known and finding != ROUTED:
-        finding, waybill, length, brand = ROUTED, known_waybill, known, int(piece["brand"])
+        finding, waybill, length = ROUTED, known_waybill, known
         slot = find_advice(waybill, length, pre, today)
-        if slot >= 0 and pre.brand[slot] != 0:
-            brand = int(pre.brand[slot])
     service_class, destination = 0, 0
     if finding != ROUTED:
         length, brand, slot = 0, 0, -1
     elif slot >= 0:
         service_class = int(pre.service_class[slot])
         destination = int(pre.destination[slot])
+        if pre.brand[slot] != 0:
+            brand = int(pre.brand[slot])
+        elif is_known and piece["brand"] != 0:
+            brand = int(piece["brand"])
     elif is_known:
         brand = int(piece["brand"])
         service_class = int(piece["service_class"])

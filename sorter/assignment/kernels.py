@@ -20,7 +20,7 @@ below, the first that matches ends it:
    was held may show only once pre-advice releases it; else what the upstream host said of it; else
    it stays on for as many laps as the plan waits for the host, and then goes to the plan's chute
    for a late one (:mod:`sorter.assignment.upstream`); else, where the plan asks no host, unknown.
-   Service class: from pre-advice, else what an earlier lap knew.
+   Service class: from pre-advice, else what an earlier lap knew. So the brand, else by its pattern.
 4. Group: the zone of the longest known prefix, with the brand and class. A brand or class beyond
    the plan's is taken as unknown (0).
 5. Chutes: by the group's policy, else its overflow groups'. Else the piece stays on for a lap, and

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from plc_adapters.contract import CODE_BYTES, CODES_MAX, Disposition, Records
+from plc_adapters.emulator.labels import read_labels
 from routing_tables.schema import Network
 from sorter.assignment.arrays import PreAdviceArrays, blank_pre_advice
 from sorter.assignment.tables import find_advice
-from sorter.demo.manifest import SHARE_INTERCEPTED, write_manifest
+from sorter.assignment.warmup import mapped, mapped_pre_advice
+from sorter.demo.manifest import SHARE_INTERCEPTED, SHARE_LABELLED, write_manifest
 from sorter.errors import ConfigError
 from sorter.plans import pre_advice
 from sorter.plans.advice_lines import LINE_BYTES_MAX, read_plain
@@ -23,7 +26,10 @@ from sorter.plans.advice_words import (
     day_number,
     hold_bits,
 )
+from sorter.plans.compile import compile_plan
+from sorter.plans.plan import load_plan
 from sorter.plans.pre_advice import load_pre_advice
+from sorter.plans.proof_cases import ask
 from sorter.ports import HoldKind
 
 HEADER = ",".join(ALL_COLUMNS) + "\n"
@@ -224,6 +230,28 @@ def test_the_demo_has_pieces_that_are_called_back(tmp_path: Path, network: Netwo
     assert set(table.holds.tolist()) == {0, int(HoldKind.INTERCEPTED)}
     assert abs(held - 5000 * SHARE_INTERCEPTED) < 7
     assert np.count_nonzero(table.length) > 4900
+
+
+def test_the_demo_has_pieces_whose_label_says_where_to(
+    tmp_path: Path, network: Network, demo: Path, chutes: Records
+) -> None:
+    manifest = write_manifest(tmp_path, network, seed=1, pieces=5000)
+    pre_advice, _ = load_pre_advice(manifest.pre_advice, network)
+    arrays, _ = compile_plan(load_plan(demo / "plan.toml"), network, chutes, 1, "LYG-HUB", 20)
+    advised = manifest.pre_advice.read_text(encoding="utf-8").splitlines()
+    blind = {row.split(",")[0] for row in advised if row.split(",")[3] == ""}
+    pieces = [print_.codes for print_ in read_labels(manifest.labels)]
+    codes = np.zeros((len(pieces), CODES_MAX, CODE_BYTES), np.uint8)
+    for row, printed in zip(codes, pieces, strict=True):
+        for slot, code in zip(row, printed, strict=False):
+            slot[: len(code)] = np.frombuffer(code, np.uint8)
+    decided = ask(codes, 0, chutes, mapped(arrays), mapped_pre_advice(pre_advice))
+    is_blind = np.array([bool(c) and c[0][3:].decode() in blind for c in pieces])
+    by_label = decided[is_blind & (decided["disposition"] == Disposition.ROUTED)]
+    assert len(by_label) > 0.9 * 5000 * SHARE_LABELLED
+    assert (by_label["destination"] > 0).all()
+    others = set(decided[is_blind]["disposition"].tolist())
+    assert others <= {Disposition.ROUTED, Disposition.CONFLICT, Disposition.INTERCEPTED}
 
 
 VALUES = [

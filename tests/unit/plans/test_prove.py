@@ -89,6 +89,14 @@ def test_demo_plan_holds(demo: Path, network: Network, chutes: Records) -> None:
     assert proof.labels == len(network.labels)
 
 
+def test_rates_of_chutes_refute_no_plan(demo: Path, network: Network, chutes: Records) -> None:
+    chutes["per_minute"][1:61] = 1
+    before = chutes.copy()
+    proof = prove(load_plan(demo / "plan.toml"), network, chutes, CENTRE)
+    assert proof.holds, proof.failures
+    assert (chutes == before).all()
+
+
 def test_a_label_that_leads_nowhere_is_named_with_its_line(
     proved: Prove, routes: Rows, network: Network
 ) -> None:
