@@ -7,12 +7,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import assignment, latency, swaps, whatif
+from bench import assignment, latency, protocols, swaps, whatif
 from bench.report import Report, render, save
 
 BENCHES: dict[str, Callable[..., Report]] = {
     "assignment": assignment.run,
     "latency": latency.run,
+    "protocols": protocols.run,
     "swaps": swaps.run,
     "whatif": whatif.run,
 }

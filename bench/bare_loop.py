@@ -1,4 +1,4 @@
-"""The reference of the latency bench: the same Modbus client doing nothing but read and write.
+"""The reference of the latency benches: the same connection doing nothing but read and write.
 
 It reads the event slots it expects next and, for every scan, writes a fixed instruction; no codec
 into records, no tracking, no decision, no journal. What the service takes longer than this is the
@@ -9,9 +9,8 @@ import asyncio
 import signal
 import sys
 
-from pymodbus.client import AsyncModbusTcpClient
-
 from plc_adapters.contract import EventKind
+from plc_adapters.host.wire import Wire
 from plc_adapters.mailbox.table import (
     EVENT_SLOT,
     HEADER,
@@ -22,6 +21,8 @@ from plc_adapters.mailbox.table import (
     next_sequence,
     seat_address,
 )
+from plc_adapters.modbus.settings import ModbusLink
+from plc_adapters.modbus.wire import ModbusWire
 
 POLL_S = 0.005
 """The poll period the service uses, too."""
@@ -48,8 +49,8 @@ def _words(value: int) -> list[int]:
 class BareLoop:
     """Answers every scan of one PLC with the same chute."""
 
-    def __init__(self, port: int) -> None:
-        self._client = AsyncModbusTcpClient("127.0.0.1", port=port, timeout=1, retries=0)
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
         self._expected = 1
         self._sequence = 0
         self._epoch = 0
@@ -58,8 +59,8 @@ class BareLoop:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Claim an epoch and answer until told to stop."""
-        await self._client.connect()
-        header = await self._read(0, HEADER.size)
+        await self._wire.connect()
+        header = await self._wire.read(0, HEADER.size)
         self._slots = header[HEADER.field("event_slots").offset]
         self._epoch = _u32(header, HEADER.field("granted_epoch").offset) + 1
         self._expected = next_sequence(_u32(header, HEADER.field("acknowledged").offset))
@@ -72,13 +73,13 @@ class BareLoop:
                 await self._heartbeat()
             if not await self._turn():
                 await asyncio.sleep(POLL_S)
-        self._client.close()
+        await self._wire.close()
 
     async def _turn(self) -> bool:
         """Read the next slots and answer their scans; False unless every slot was new."""
         room = self._slots - self._expected % self._slots
         count = min(SLOTS_PER_READ, room)
-        registers = await self._read(
+        registers = await self._wire.read(
             event_address(self._expected, self._slots), count * EVENT_SLOT.size
         )
         answers: list[list[int]] = []
@@ -102,7 +103,7 @@ class BareLoop:
         ]  # fmt: skip
         payload += [sum(payload) & 0xFFFF, *_words(self._sequence)]
         assert len(payload) == INSTRUCTION_SLOT.size
-        await self._client.write_registers(instruction_address(0, self._sequence), payload)
+        await self._wire.write(instruction_address(0, self._sequence), payload)
         self._sequence = next_sequence(self._sequence)
 
     async def _heartbeat(self) -> None:
@@ -110,19 +111,14 @@ class BareLoop:
         newest = (self._expected - 1) or 0xFFFFFFFF
         values = [self._beat, *_words(self._epoch), *_words(newest if self._expected > 1 else 0)]
         assert len(values) <= SEAT_HEAD.size
-        await self._client.write_registers(seat_address(0), values)
-
-    async def _read(self, address: int, count: int) -> list[int]:
-        answer = await self._client.read_holding_registers(address, count=count)
-        if answer.isError():
-            raise RuntimeError(f"bare loop: the PLC refused a read at {address}: {answer}")
-        return list(answer.registers)
+        await self._wire.write(seat_address(0), values)
 
 
 async def _main(ports: list[int]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await asyncio.gather(*(BareLoop(port).run(stop) for port in ports))
+    links = [ModbusLink(port=port, timeout_ms=1000) for port in ports]
+    await asyncio.gather(*(BareLoop(ModbusWire(link)).run(stop) for link in links))
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ def machine() -> dict[str, str | int]:
         "numba": version("numba"),
         "numpy": version("numpy"),
         "pymodbus": version("pymodbus"),
+        "asyncua": version("asyncua"),
         "system": platform.system(),
     }
 

@@ -18,6 +18,7 @@ from plc_adapters.emulator.config import load_config
 from plc_adapters.emulator.memory import Memory
 from plc_adapters.host.adapter import HostAdapter
 from plc_adapters.host.memory_wire import MemoryWire
+from plc_adapters.host.wire import MailboxLink, Wire
 from plc_adapters.mailbox.table import EVENT_RING, HEADER, image_size
 from plc_adapters.modbus.settings import ModbusLink
 from plc_adapters.modbus.wire import ModbusWire
@@ -255,31 +256,12 @@ class Plc:
 
     def adapter(self, port: int = 0, **changes: Any) -> HostAdapter:
         """Return an adapter to this PLC by its peer, through ``port`` if given."""
-        times: dict[str, Any] = {
-            "poll_period_ms": 5, "heartbeat_ms": 50, "silence_ms": 1000, "reconnect_max_ms": 200,
-            "word_order": self.word_order,
-        }  # fmt: skip
-        times |= changes
-        name, port = self.peer.name, port or self.peer.port
-        if name in MODBUS or name == "memory":
-            link = ModbusLink(port=port, timeout_ms=TIMEOUT_MS, **times)
-            make: Callable[[], Any] = lambda: ModbusWire(link)  # noqa: E731
-            if name == "memory":
-                make = self._memory_wire
-            return HostAdapter(0, link, time.time_ns, make)
-        pki = self.peer.pki
-        opcua = OpcuaLink(
-            f"opc.tcp://127.0.0.1:{port}",
-            certificate=pki.host.certificate,
-            key=pki.host.key,
-            trusted=pki.plc.folder,
-            timeout_ms=TIMEOUT_MS,
-            nodes=PER_SLOT if name in ("opcua", "asyncua-slots") else NodeMap(),
-        )
-        # node-opcua samples and publishes every 50 ms at best: the subscription is to be used.
-        opcua = replace(opcua, **(times | {"poll_period_ms": 100} | changes))
-        credentials = load_credentials(opcua)
-        return HostAdapter(0, opcua, time.time_ns, lambda: OpcuaWire(opcua, credentials))
+        name = self.peer.name
+        settings = {"word_order": self.word_order} | changes
+        link, make = way_to(name, port or self.peer.port, self.peer.pki, settings)
+        if name == "memory":
+            make = self._memory_wire
+        return HostAdapter(0, link, time.time_ns, make)
 
     def _memory_wire(self) -> MemoryWire:
         memory = self.memory
@@ -288,3 +270,27 @@ class Plc:
             lambda address, values: memory.host_write(address, values, 0),
             lambda: self.up and memory is self.memory,
         )
+
+
+def way_to(
+    name: str, port: int, pki: Pki, changes: dict[str, Any]
+) -> tuple[MailboxLink, Callable[[], Wire]]:
+    """Return the link to a peer of that name, and what makes a wire of it."""
+    times: dict[str, Any] = {
+        "poll_period_ms": 5, "heartbeat_ms": 50, "silence_ms": 1000, "reconnect_max_ms": 200,
+    }  # fmt: skip
+    if name in MODBUS or name == "memory":
+        modbus = ModbusLink(port=port, timeout_ms=TIMEOUT_MS, **(times | changes))
+        return modbus, lambda: ModbusWire(modbus)
+    opcua = OpcuaLink(
+        f"opc.tcp://127.0.0.1:{port}",
+        certificate=pki.host.certificate,
+        key=pki.host.key,
+        trusted=pki.plc.folder,
+        timeout_ms=TIMEOUT_MS,
+        nodes=PER_SLOT if name in ("opcua", "asyncua-slots") else NodeMap(),
+    )
+    # node-opcua samples and publishes every 50 ms at best: the subscription is to be used.
+    opcua = replace(opcua, **(times | {"poll_period_ms": 100} | changes))
+    credentials = load_credentials(opcua)
+    return opcua, lambda: OpcuaWire(opcua, credentials)

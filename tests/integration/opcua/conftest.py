@@ -54,7 +54,10 @@ class Pki(NamedTuple):
 @pytest.fixture(scope="session")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     """Three self-signed pairs, each in a folder of its own."""
-    folder = tmp_path_factory.mktemp("pki")
+    return make_pki(tmp_path_factory.mktemp("pki"))
+
+
+def make_pki(folder: Path) -> Pki:
     hosts = ("localhost", "127.0.0.1")
     names = ("host", "plc", "stranger")
     return Pki(*(Pair(*make_pair(folder / n, n, f"urn:test:{n}", hosts)) for n in names))
