@@ -40,6 +40,16 @@ def accepted(events: Records) -> Records:
     return echoes
 
 
+def answers_heard(host: Host) -> int:
+    """Accepted instructions whose echo the host has read."""
+    return len(accepted(host.all())) if host.events else 0
+
+
+def silently_defaulted(events: Records) -> int:
+    ended = events[events["kind"] == EventKind.DISCHARGED]
+    return int((ended["status"] == DischargeStatus.DEFAULT_HOST_SILENT).sum())
+
+
 def test_the_layout_is_proved_before_anything_is_written(
     run_with_plc: RunWithPlc, peer: Peer
 ) -> None:
@@ -62,15 +72,13 @@ def test_events_come_in_order_and_instructions_are_echoed(
     async def scenario(plc: Plc) -> None:
         host = Host(plc.adapter())
         await host.open()
-        tally = plc.sorter.tally
-        await host.turn_until(lambda: tally.ended[DischargeStatus.SORTED] >= 20)
+        await host.turn_until(lambda: answers_heard(host) >= 20)
         await host.adapter.close()
         events = host.all()
         assert int(events["sequence"][0]) == 1
         assert steps(events) == {1}
         assert set(events["boot_id"].tolist()) == {1}
         echoes = accepted(events)
-        assert len(echoes) >= 20
         assert set(echoes["chutes"][:, 0].tolist()) == {1}
         assert np.abs(echoes["slack_ms"]).max() < 60_000
         scans = events[events["kind"] == EventKind.SCANNED]
@@ -89,13 +97,11 @@ def test_sequences_wrap_in_the_other_word_order(run_with_plc: RunWithPlc, peer: 
     async def scenario(plc: Plc) -> None:
         host = Host(plc.adapter(word_order="little"))
         await host.open()
-        tally = plc.sorter.tally
-        await host.turn_until(lambda: tally.ended[DischargeStatus.SORTED] >= 5)
+        await host.turn_until(lambda: answers_heard(host) >= 5)
         await host.adapter.close()
         events = host.all()
         assert int(events["sequence"][0]) == 0xFFFF_FFF0
         assert steps(events) == {1, WRAP}
-        assert len(accepted(events)) >= 5
 
     run_with_plc(peer, scenario, "plc.first_sequence=4294967280", word_order="little")
 
@@ -153,9 +159,10 @@ def test_a_silent_host_and_a_restarted_plc(run_with_plc: RunWithPlc, peer: Peer)
         while not tally.ended[DischargeStatus.DEFAULT_HOST_SILENT]:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
-        taken = tally.answers[AnswerStatus.ACCEPTED]
-        await host.turn_until(lambda: tally.answers[AnswerStatus.ACCEPTED] >= taken + 3)
-        assert DischargeStatus.DEFAULT_HOST_SILENT in host.all()["status"]
+        taken = answers_heard(host)
+        await host.turn_until(
+            lambda: answers_heard(host) >= taken + 3 and silently_defaulted(host.all()) > 0
+        )
         await plc.reboot()
         await host.turn_until(lambda: plc.sorter.tally.answers[AnswerStatus.ACCEPTED] >= 3)
         events = host.all()
