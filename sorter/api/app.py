@@ -22,9 +22,11 @@ from sorter.api.pieces import Histories, PieceStore
 from sorter.api.plans import plans_router
 from sorter.api.pre_advice import pre_advice_router
 from sorter.api.problems import Problem, ProblemError, handle_problems, problem, responses
+from sorter.api.shadow import shadow_router
 from sorter.errors import UnavailableError
 from sorter.outlets.metrics import Exposition
 from sorter.outlets.reading import BoardReader, LineView, ProcessView, RecorderBoardReader
+from sorter.outlets.shadows import Shadows
 
 STATIC = Path(sorter.__file__).parent / "web" / "static"
 """The live page's files."""
@@ -68,6 +70,7 @@ class Face:
     store: PieceStore
     control: LineControl
     jobs: JobDesk
+    shadows: Shadows
     names: list[str]
     """Of the site's lines, whether they run or not."""
 
@@ -112,6 +115,7 @@ def create_app(face: Face) -> FastAPI:
     app.include_router(_lines(face))
     app.include_router(_pieces(face))
     app.include_router(control_router(face.control))
+    app.include_router(shadow_router(face.control, face.shadows))
     app.include_router(plans_router(face.jobs, face.names))
     app.include_router(pre_advice_router(face.jobs))
     app.include_router(jobs_router(face.jobs))
@@ -131,7 +135,7 @@ def create_app(face: Face) -> FastAPI:
 
 def _health(face: Face) -> APIRouter:
     router = APIRouter(tags=["health"])
-    exposition = Exposition(face.site, face.lines, face.recorder)
+    exposition = Exposition(face.site, face.lines, face.recorder, face.shadows)
 
     @router.get("/livez", operation_id="getLive")
     async def live() -> models.Live:

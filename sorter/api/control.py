@@ -1,6 +1,7 @@
 """What may be changed over HTTP: the active plan version, and the operator's locks."""
 
 import asyncio
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
@@ -69,17 +70,21 @@ class ControlResponse(Response):
         return orjson.dumps(content)
 
 
+async def ask_line(control: LineControl, command: str, line: str, **more: Any) -> Response:
+    """Tell a line something and return what came of it; a refusal is a problem."""
+    request = {"command": command, "line": line, **more}
+    try:
+        return ControlResponse(await asyncio.to_thread(control.ask, request))
+    except CommandError as error:
+        raise ProblemError(STATUS[error.refusal], str(error)) from None
+
+
 def control_router(control: LineControl) -> APIRouter:
     """Return the operations that reach into a running line."""
     router = APIRouter(tags=["control"], responses=responses(404, 503))
     refusals = responses(403, 409, 413, 415, 422, 500)
 
-    async def ask(command: str, line: str, **more: Any) -> Response:
-        request = {"command": command, "line": line, **more}
-        try:
-            return ControlResponse(await asyncio.to_thread(control.ask, request))
-        except CommandError as error:
-            raise ProblemError(STATUS[error.refusal], str(error)) from None
+    ask = partial(ask_line, control)
 
     @router.get("/lines/{line}/plans", operation_id="listPlans")
     async def plans(line: str) -> Response:

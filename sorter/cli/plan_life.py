@@ -8,6 +8,7 @@ import typer
 
 from sorter.config import Line, SiteFile, load_site
 from sorter.errors import CommandError, Refusal
+from sorter.outlets.shadows import Shadows
 from sorter.plans.versions import list_versions
 from sorter.wiring.active import read_active, read_json
 from sorter.wiring.control_client import LineClient
@@ -31,6 +32,15 @@ ROLLBACK_HELP = """Activate the version that was active before; once more, and i
 Example: sorter plan rollback --line loop-1 --why "chute 12 jams" --config site.toml
 """
 
+SHADOW_HELP = """Have a version decide beside the active one, on live traffic; count what differs.
+
+Pieces go where the active version sends them. Without a version: show what differs so far.
+
+Example: sorter plan shadow 4 --line loop-1 --why "before the night shift" --config site.toml
+"""
+SHOWN_MAX = 20
+"""Differences shown to a person; --json has more."""
+
 Config = Annotated[Path, typer.Option(help="The site file.")]
 LineName = Annotated[str, typer.Option(help="The line; may be left out if there is only one.")]
 Why = Annotated[str, typer.Option(help="The reason, which is kept.")]
@@ -47,6 +57,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to ``sorter plan``."""
     app.command("list", help=LIST_HELP)(list_plans)
     app.command("activate", help=ACTIVATE_HELP)(activate)
+    app.command("shadow", help=SHADOW_HELP)(shadow)
     app.command("rollback", help=ROLLBACK_HELP)(roll_back)
 
 
@@ -120,6 +131,62 @@ def roll_back(
         "expect": expect, "replace": replace,
     })  # fmt: skip
     _tell(answer, as_json=as_json)
+
+
+def shadow(
+    config: Config,
+    version: Annotated[
+        int | None, typer.Argument(help="Number of the version; left out to look.")
+    ] = None,
+    line: LineName = "",
+    why: Annotated[str, typer.Option(help="The reason, which is kept.")] = "",
+    stop: Annotated[bool, typer.Option("--stop", help="End it.")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Begin, end or show a shadow."""
+    site = load_site(config)
+    state, chosen = StatePaths(site.site.state_dir), line_of(site, line)
+    if stop or version is not None:
+        if not why:
+            raise typer.BadParameter("is missing", param_hint="--why")
+        answer = LineClient(state).ask({
+            "command": "shadow", "line": chosen.name, "version": 0 if stop else version,
+            "who": os_user(), "why": why,
+        })  # fmt: skip
+        told = "no version" if stop else f"version {version}"
+        typer.echo(
+            orjson.dumps(answer, option=orjson.OPT_INDENT_2)
+            if as_json
+            else f"line {chosen.name}: {told} decides beside the active one"
+        )
+        return
+    found = Shadows(state.shadows).read().get(chosen.name)
+    if found is None:
+        raise CommandError(Refusal.UNKNOWN, f"line {chosen.name}: no version shadows it")
+    if as_json:
+        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        return
+    for text in _shadow_lines(found):
+        typer.echo(text)
+
+
+def _shadow_lines(found: dict[str, Any]) -> list[str]:
+    head = f"version {found['version']} since {found['since']}, by {found['who']}: {found['why']}"
+    if found["problem"]:
+        return [head, found["problem"]]
+    lines = [
+        head,
+        f"{found['decisions']} decisions, {found['differ']} differ: {found['chute_differs']} in "
+        f"their chute, {found['disposition_differs']} in their disposition",
+    ]
+    for each in found["differences"][:SHOWN_MAX]:
+        was, now = (f"chute {n}" if n else "no chute" for n in
+                    (each["chute"], each["candidate_chute"]))  # fmt: skip
+        lines.append(
+            f"{each['pieces']:9}  {each['destination'] or 'unknown'}: {was} "
+            f"({each['disposition']}) -> {now} ({each['candidate_disposition']})"
+        )
+    return lines
 
 
 def line_of(site: SiteFile, name: str) -> Line:

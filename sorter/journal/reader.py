@@ -65,6 +65,25 @@ def recovery(folder: Path, line: int, disk: Disk = SYSTEM_DISK) -> Iterator[Batc
                 yield decode(found, line)
 
 
+def newest_snapshot(
+    folder: Path, line: int, disk: Disk = SYSTEM_DISK
+) -> tuple[Position, Snapshot | None]:
+    """Return a line's newest snapshot, and the place from which a follower of it reads on.
+
+    Raises:
+        JournalError: a segment was written by another version of the service.
+    """
+    numbers = segments(folder, disk)
+    for number in reversed(numbers):
+        if _has_snapshot(folder, number, disk):
+            frames_there = _segment_frames(segment_path(folder, number), disk)
+            head = next(found for found in frames_there if isinstance(found, Frame))
+            entry = decode(head, line)
+            assert isinstance(entry, Snapshot)
+            return Position(number, 0), entry
+    return Position(numbers[0] if numbers else 0, 0), None
+
+
 def open_again(folder: Path, disk: Disk = SYSTEM_DISK) -> int:
     """Cut the torn end that a crash left of a line's newest segment.
 

@@ -26,6 +26,7 @@ from plc_adapters.contract import ChuteState, DischargeStatus, Disposition
 from sorter.errors import UnavailableError
 from sorter.outlets.layout import HISTOGRAMS
 from sorter.outlets.reading import LineView, ProcessView, RecorderView, takes_pieces
+from sorter.outlets.shadows import Shadows, shadow_metrics
 
 PREFIX = "sorter_"
 
@@ -154,7 +155,10 @@ class RecorderBoards(Protocol):
 class BoardCollector(Collector):
     """Makes the metrics of one site out of its boards."""
 
-    def __init__(self, site: str, lines: LineBoards, recorder: RecorderBoards) -> None:
+    def __init__(
+        self, site: str, lines: LineBoards, recorder: RecorderBoards, shadows: Shadows
+    ) -> None:
+        self._shadows = shadows
         self._site = site
         self._lines = lines
         self._recorder = recorder
@@ -185,6 +189,7 @@ class BoardCollector(Collector):
             yield from self._chutes(view.lines)
             yield from self._histograms(view.lines)
         yield from self._recording()
+        yield from shadow_metrics(self._site, self._shadows.read())
 
     def _gauge(self, name: str, text: str, value: float) -> Metric:
         metric = GaugeMetricFamily(PREFIX + name, text, labels=["site"])
@@ -394,9 +399,11 @@ class BoardCollector(Collector):
 class Exposition:
     """What a scrape gets."""
 
-    def __init__(self, site: str, lines: LineBoards, recorder: RecorderBoards) -> None:
+    def __init__(
+        self, site: str, lines: LineBoards, recorder: RecorderBoards, shadows: Shadows
+    ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(BoardCollector(site, lines, recorder))
+        self._registry.register(BoardCollector(site, lines, recorder, shadows))
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return the metrics in the format that an Accept header asks for, and its content type."""

@@ -35,7 +35,8 @@ class Command:
     at: str
     """ISO 8601, UTC."""
     action: str
-    """activate, rollback, start, wait, lock, unlock, pre_advice, release (of a quarantine)."""
+    """activate, rollback, start, wait, lock, unlock, pre_advice, shadow,
+    release (of a quarantine)."""
     who: str
     why: str
     version: int = 0

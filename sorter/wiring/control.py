@@ -70,6 +70,15 @@ class Lock(_Request):
     why: Text
 
 
+class Shadow(_Request):
+    """Have a version decide beside the active one, or none (0)."""
+
+    command: Literal["shadow"]
+    version: Annotated[int, Field(strict=True, ge=0, le=VERSIONS_MAX)]
+    who: Text
+    why: Text
+
+
 class Reload(_Request):
     """Use the pre-advice that was compiled last."""
 
@@ -113,7 +122,7 @@ class State(_Request):
     command: Literal["state"]
 
 
-_AnyRequest = Activate | RollBack | Lock | Release | Reload | HostAnswers | State
+_AnyRequest = Activate | RollBack | Lock | Release | Shadow | Reload | HostAnswers | State
 _REQUEST: TypeAdapter[_AnyRequest] = TypeAdapter(
     Annotated[_AnyRequest, Field(discriminator="command")]
 )
@@ -227,6 +236,8 @@ class Control:
                 return await life.unlock(request.chute, request.who, request.why)
             case Release():
                 return await life.release_quarantine(request.who, request.why)
+            case Shadow():
+                return await life.shadow(request.version, request.who, request.why)
             case Reload():
                 return await life.reload_pre_advice(request.who, request.why)
             case HostAnswers():

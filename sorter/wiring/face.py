@@ -5,6 +5,7 @@ from sorter.api.server import serve
 from sorter.config import SiteFile
 from sorter.errors import ConfigError
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
+from sorter.outlets.shadows import Shadows
 from sorter.store.pieces import PieceHistories
 from sorter.wiring.control_client import LineClient
 from sorter.wiring.jobs import Desk
@@ -33,6 +34,7 @@ def run_face(site: SiteFile) -> None:
         PieceHistories(site.store.dsn),
         LineClient(state),
         Desk(site, state.jobs),
+        Shadows(state.shadows),
         [line.name for line in site.lines],
     )
     app = create_app(face)

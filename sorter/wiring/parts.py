@@ -13,6 +13,7 @@ class Part(StrEnum):
     LINE = "line"
     RECORDER = "recorder"
     FACE = "face"
+    SHADOW = "shadow"
 
 
 def run_part(part: Part, site: SiteFile) -> None:
@@ -36,3 +37,7 @@ def run_part(part: Part, site: SiteFile) -> None:
             from sorter.wiring.face import run_face  # noqa: PLC0415
 
             run_face(site)
+        case Part.SHADOW:
+            from sorter.wiring.shadow import run_shadow  # noqa: PLC0415
+
+            asyncio.run(run_shadow(site))

@@ -71,6 +71,15 @@ class StatePaths:
         """File of the chutes that an operator locked on a line."""
         return self.root / "locks" / f"{line}.json"
 
+    def shadow(self, line: str) -> Path:
+        """File that names the version which shadows a line."""
+        return self.plans / f"{line}.shadow.json"
+
+    @property
+    def shadows(self) -> Path:
+        """What the shadow process found."""
+        return self.run / "shadow.json"
+
     def commands(self, line: str) -> Path:
         """Folder of what a line was told, for ever."""
         return self.root / "commands" / line

@@ -168,6 +168,22 @@ class PlanLife:
                 _logger.warning("line %s: quarantine released, by %s: %s", self.name, who, why)
             return {"line": self.name, "quarantined": False, "was_quarantined": was}
 
+    async def shadow(self, version: int, who: str, why: str) -> dict[str, Any]:
+        """Have a version decide beside the active one from now on; 0 for none.
+
+        The shadow process does it, by this line's journal; the line feels nothing of it.
+        """
+        path = self._state.shadow(self.name)
+        async with self._turn:
+            order = {"version": version, "who": who, "why": why, "since": self._now()}
+            if version:
+                await _in_thread(lambda: self._load(version))
+                await _in_thread(lambda: _write(path, order))
+            else:
+                await _in_thread(lambda: path.unlink(missing_ok=True))
+            await self._note("shadow", who, why, version=version)
+            return {"line": self.name, "shadow": order if version else None}
+
     async def reload_pre_advice(self, who: str, why: str) -> dict[str, Any]:
         """Use the pre-advice that its file names as active."""
 

@@ -218,6 +218,38 @@ def test_a_locked_chute_takes_no_further_piece_also_after_a_kill(centre: Centre)
     ]  # fmt: skip
 
 
+def test_a_candidate_decides_beside_the_active_plan(centre: Centre) -> None:
+    start(centre)
+    for version in ("1", "9"):
+        told = sorter(centre, "plan", "shadow", version, "--why", "try", "--config", "site.toml")
+        assert told.returncode == (0 if version == "1" else 2), told.stderr
+    centre.sort_all()
+    centre.wait_recorded()
+
+    def found() -> dict[str, Any]:
+        status, answer = centre.get("/lines/loop/plans/shadow")
+        return answer if status == 200 else {}
+
+    until(lambda: found().get("decisions", 0) > 100, "decisions are made once more")
+    shadow = found()
+    assert (shadow["version"], shadow["problem"]) == (1, "")
+    assert 0 < shadow["chute_differs"] <= shadow["differ"] < shadow["decisions"]
+    assert sum(each["pieces"] for each in shadow["differences"]) == shadow["differ"]
+    assert all(each["chute"] in (0, 1, 3, 5, 7, 8, 9) for each in shadow["differences"])
+    assert {each["candidate_chute"] for each in shadow["differences"]} & {2, 4, 6}
+    assert centre.status["deadline_misses"] == 0
+    assert_nothing_is_lost_or_doubled(centre)
+    shown = sorter(centre, "plan", "shadow", "--config", "site.toml")
+    assert "decisions," in shown.stdout, shown.stderr
+    address = f"http://127.0.0.1:{centre.http_port}/metrics"
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        text = answer.read().decode()
+    assert 'sorter_shadow_decisions_total{line="loop",site="test",version="1"}' in text
+    stopped = sorter(centre, "plan", "shadow", "--stop", "--why", "seen", "--config", "site.toml")
+    assert stopped.returncode == 0
+    until(lambda: found() == {}, "the shadow ends")
+
+
 def test_without_a_line_the_commands_say_so(centre: Centre) -> None:
     result = sorter(centre, "plan", "rollback", "--why", "x", "--config", "site.toml")
     assert result.returncode == 4

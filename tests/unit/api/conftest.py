@@ -27,6 +27,7 @@ from sorter.line.ledger import ledger_of
 from sorter.line.tracking import COUNTER_NAMES, Tracking
 from sorter.outlets.board import BoardWriter, RecorderBoardWriter
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
+from sorter.outlets.shadows import Shadows
 from sorter.ports import CHUTE, DECISION, Batch
 
 LEDGER_TERMS = ("inducted", "discharged", "on_sorter", "removed", "lost", "unexplained")
@@ -226,6 +227,7 @@ def client(site: Site, monkeypatch: pytest.MonkeyPatch) -> Client:
         site.store,
         site.control,
         site.desk,
+        Shadows(site.folder / "shadow.json"),
         ["loop-1"],
     )
     return Client(create_app(face))

@@ -18,6 +18,7 @@ from sorter.errors import UnavailableError
 from sorter.outlets.board import BoardWriter
 from sorter.outlets.layout import JournalStatus
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
+from sorter.outlets.shadows import Shadows
 
 Site = Any
 Client = Any
@@ -248,7 +249,11 @@ def test_questions_at_once_are_bounded() -> None:
 def test_the_store_is_opened_and_closed(site: Site, tmp_path: Path) -> None:
     lines, recorder = BoardReader(tmp_path / "a"), RecorderBoardReader(tmp_path / "b")
     site.store.away = "not yet"
-    app = create_app(Face("lyg", lines, recorder, site.store, site.control, site.desk, []))
+    app = create_app(
+        Face(
+            "lyg", lines, recorder, site.store, site.control, site.desk, Shadows(tmp_path / "c"), []
+        )
+    )
 
     async def live() -> None:
         async with app.router.lifespan_context(app):
@@ -274,8 +279,8 @@ def test_the_description_is_complete(client: Client) -> None:
     for path, operation in operations:
         assert operation["description"], path
         assert re.fullmatch(
-            r"(get|list|activate|rollBack|lock|unlock|check|prove|diff|try|keep|merge|replace|cancel)"
-            r"[A-Z][A-Za-z]+",
+            r"(get|list|activate|rollBack|lock|unlock|check|prove|diff|try|keep|merge|replace|cancel"
+            r"|shadow|stop|release)[A-Z][A-Za-z]+",
             operation["operationId"],
         )
     text = client.get("/openapi.json").text

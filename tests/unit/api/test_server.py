@@ -19,6 +19,7 @@ from pathlib import Path
 from sorter.api.app import Face, create_app
 from sorter.api.server import serve
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
+from sorter.outlets.shadows import Shadows
 
 class Store:
     async def open(self): print("opened", flush=True)
@@ -31,7 +32,7 @@ class Desk:
 
 folder = Path(sys.argv[1])
 boards = BoardReader(folder / "a"), RecorderBoardReader(folder / "b")
-face = Face("lyg", *boards, Store(), None, Desk(), [])
+face = Face("lyg", *boards, Store(), None, Desk(), Shadows(folder / "c"), [])
 serve(create_app(face), "127.0.0.1", int(sys.argv[2]))
 print("ended", flush=True)
 """

@@ -23,6 +23,7 @@ from sorter.outlets.metrics import (
     Exposition,
 )
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
+from sorter.outlets.shadows import Shadows
 
 Lab = Any
 NOT_BASE_UNITS = ("_ms", "_us", "_ns", "milliseconds", "minutes", "_mm", "kilobytes", "percent")
@@ -35,7 +36,7 @@ LABELS = {
 
 def exposition(lab: Lab) -> Exposition:
     recorder = RecorderBoardReader(lab.path.with_name("recorder.board"))
-    return Exposition("lyg", BoardReader(lab.path), recorder)
+    return Exposition("lyg", BoardReader(lab.path), recorder, Shadows(lab.path.with_name("s")))
 
 
 def scrape(lab: Lab) -> dict[str, Metric]:
@@ -134,7 +135,7 @@ def test_every_child_is_there_before_the_first_piece(lab: Lab) -> None:
 def test_without_processes_only_their_absence_is_told(tmp_path: Path) -> None:
     lines = BoardReader(tmp_path / "line.board")
     recorder = RecorderBoardReader(tmp_path / "recorder.board")
-    text = Exposition("lyg", lines, recorder).render("")[0].decode()
+    text = Exposition("lyg", lines, recorder, Shadows(Path("none"))).render("")[0].decode()
     metrics = {metric.name: metric for metric in text_string_to_metric_families(text)}
     assert set(metrics) == {"sorter_line_process_up", "sorter_recorder_up"}
     assert value(metrics, "sorter_line_process_up") == 0

@@ -1,0 +1,53 @@
+"""A version that decides beside a line's active one: begun, ended, and what it found."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from sorter.api.bodies import Responsible, described, read_body
+from sorter.api.control import ANN, ControlResponse, LineControl, LockBody, ask_line
+from sorter.api.problems import ProblemError, responses
+from sorter.outlets.shadows import Shadows
+
+
+class ShadowBody(Responsible):
+    """Which version shadows the line, by whom and why."""
+
+    version: Annotated[int, Field(strict=True, ge=1)]
+
+
+def shadow_router(control: LineControl, shadows: Shadows) -> APIRouter:
+    """Return the operations on the version that shadows a line."""
+    router = APIRouter(tags=["control"], responses=responses(404, 503))
+    refusals = responses(403, 409, 413, 415, 422, 500)
+
+    @router.post(
+        "/lines/{line}/plans/shadow", operation_id="shadowPlan", responses=refusals,
+        openapi_extra=described(ShadowBody, {"version": 4, **ANN}),
+    )  # fmt: skip
+    async def shadow(line: str, request: Request) -> Response:
+        """Have a version decide beside the active one, on live traffic; differences are counted."""
+        return await ask_line(
+            control, "shadow", line, **(await read_body(request, ShadowBody)).model_dump()
+        )
+
+    @router.post(
+        "/lines/{line}/plans/shadow/stop", operation_id="stopShadow", responses=refusals,
+        openapi_extra=described(LockBody, ANN),
+    )  # fmt: skip
+    async def stop_shadow(line: str, request: Request) -> Response:
+        """Let no version decide beside the active one any more."""
+        body = (await read_body(request, LockBody)).model_dump()
+        return await ask_line(control, "shadow", line, version=0, **body)
+
+    @router.get("/lines/{line}/plans/shadow", operation_id="getShadow")
+    async def shadowed(line: str) -> Response:
+        """What the version that shadows a line would have decided otherwise."""
+        found = shadows.read().get(line)
+        if found is None:
+            raise ProblemError(HTTPStatus.NOT_FOUND, f"nothing shadows line {line[:80]!r}")
+        return ControlResponse(found)
+
+    return router
