@@ -1,5 +1,6 @@
 """Checks a plan as a person asks for it: everything wrong, everything odd, what it amounts to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from plc_adapters.contract import Records
 from routing_tables.compile import PlaceArrays
 from routing_tables.errors import TableError
+from routing_tables.routes import Route
 from routing_tables.schema import Network
 from sorter.errors import ConfigError
 from sorter.plans.compile import places_of
@@ -58,11 +60,8 @@ def check_loaded(
     """Check a plan that was read already, as :func:`check_plan` does."""
     findings = crosscheck(plan, network, chutes, centre or plan.centre)
     problems, warnings = findings.problems, findings.warnings
-    for label in unrouted_labels(network, findings.routes) if findings.routes else ():
-        if label.deliberate:
-            warnings.append(f"{label.row.where}: {label.told()}")
-        else:
-            problems.add(label.row.where, label.told())
+    if findings.routes:
+        warnings += _labels_without_route(network, findings.routes)
     places: PlaceArrays | None = None
     if not problems.count:
         try:
@@ -81,6 +80,24 @@ def check_loaded(
         groups=len(plan.groups),
         chutes=len({chute for group in plan.groups.values() for chute in group.chutes}),
     )
+
+
+def _labels_without_route(network: Network, routes: Sequence[Route]) -> list[str]:
+    """Return a warning for the labels that lead nowhere, one for those that are meant to.
+
+    No error, as places without a route are none: a centre's plan may leave out what never comes
+    there. The proof is strict.
+    """
+    unrouted = list(unrouted_labels(network, routes))
+    warnings = []
+    for deliberate, how in ((False, "lead nowhere"), (True, "lead nowhere on purpose")):
+        found = [label for label in unrouted if label.deliberate is deliberate]
+        if found:
+            first = found[0]
+            warnings.append(
+                f"{first.row.where}: {first.told()} ({len(found)} labels {how}; this is the first)"
+            )
+    return warnings
 
 
 def _places_without_route(path: Path, places: PlaceArrays) -> list[str]:
