@@ -5,7 +5,8 @@ here: what was decided (DECISION), the piece as one record from induction to its
 the state of a chute (CHUTE).
 """
 
-from enum import IntEnum, IntFlag
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag, StrEnum
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -191,6 +192,54 @@ class HostCount(IntEnum):
     """Brands and service classes in answers that the plan does not know."""
     UNANSWERED = 6
     """Pieces that left by the plan's chute for a late host."""
+
+
+class HostFailure(StrEnum):
+    """Why a request to the upstream host failed, or a line of its answer was of no use."""
+
+    CONNECT = "connect"
+    """No connection came about."""
+    SILENT = "silent"
+    """Nothing came for too long."""
+    BROKEN = "broken"
+    """The connection broke, or did not speak HTTP."""
+    STATUS = "status"
+    """A status other than 200."""
+    TOO_LARGE = "too_large"
+    GARBAGE = "garbage"
+    """A line that is no answer; counted by line."""
+    INCOMPLETE = "incomplete"
+    """A request ended without any answer."""
+
+
+@dataclass(slots=True)
+class HostStatus:
+    """How it stands with the upstream host, since the process that asks it began."""
+
+    url: str
+    problem: str = ""
+    """What is wrong, empty while all is well or nothing was asked yet."""
+    in_flight: int = 0
+    """Questions that are open."""
+    requests_now: int = 0
+    to_deliver: int = 0
+    """Answers on their way to their lines."""
+    asked: int = 0
+    answered: int = 0
+    unanswered: int = 0
+    """Questions given up: their time was over, or they were sent often enough."""
+    requests: int = 0
+    overflow: int = 0
+    """Questions not asked because too many were open."""
+    stale: int = 0
+    """Questions whose time was over before they were read."""
+    overwritten: int = 0
+    """Questions lost because they were read too slowly."""
+    unasked: int = 0
+    """Answers to nothing that is open: repeated ones, late ones, others' pieces."""
+    undelivered: int = 0
+    """Answers that their line did not take in time."""
+    failures: dict[HostFailure, int] = field(default_factory=lambda: dict.fromkeys(HostFailure, 0))
 
 
 CHUTE = np.dtype(

@@ -1,12 +1,13 @@
 """The HTTP face of a site: health, metrics, lines, chutes, pieces, the live page."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import orjson
 from fastapi import APIRouter, FastAPI, Query, Request, Response
@@ -27,6 +28,7 @@ from sorter.errors import UnavailableError
 from sorter.outlets.metrics import Exposition
 from sorter.outlets.reading import BoardReader, LineView, ProcessView, RecorderBoardReader
 from sorter.outlets.shadows import Shadows
+from sorter.ports import HostStatus
 
 STATIC = Path(sorter.__file__).parent / "web" / "static"
 """The live page's files."""
@@ -60,6 +62,17 @@ class MetricsResponse(Response):
     media_type = "text/plain"
 
 
+class Upstream(Protocol):
+    """Asks the upstream host, beside the serving of HTTP."""
+
+    @property
+    def status(self) -> HostStatus:
+        """How it stands with the host."""
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Face:
     """What the face shows of a site."""
@@ -73,6 +86,8 @@ class Face:
     shadows: Shadows
     names: list[str]
     """Of the site's lines, whether they run or not."""
+    upstream: Upstream | None = None
+    """Asks the upstream host; None where the site has none."""
 
     def line(self, name: str) -> tuple[ProcessView, LineView]:
         """Return a line by name; ProblemError where there is none of that name."""
@@ -95,9 +110,13 @@ def create_app(face: Face) -> FastAPI:
             await face.store.open()
         except (UnavailableError, OSError) as error:
             _logger.warning("going on without the database for now: %s", error)
+        asking = asyncio.create_task(face.upstream.run()) if face.upstream else None
         try:
             yield
         finally:
+            if asking:
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
             await face.jobs.close()
             await face.store.close()
 
@@ -135,7 +154,9 @@ def create_app(face: Face) -> FastAPI:
 
 def _health(face: Face) -> APIRouter:
     router = APIRouter(tags=["health"])
-    exposition = Exposition(face.site, face.lines, face.recorder, face.shadows)
+    upstream = face.upstream
+    host = (lambda: upstream.status) if upstream else None
+    exposition = Exposition(face.site, face.lines, face.recorder, face.shadows, host)
 
     @router.get("/livez", operation_id="getLive")
     async def live() -> models.Live:
@@ -154,9 +175,10 @@ def _health(face: Face) -> APIRouter:
     ) -> Response:
         """Whether pieces are sorted and recorded: line process, PLCs, database. 503 with reasons.
 
-        A PLC that is away makes the site not ready: no piece is answered then.
+        A PLC that is away makes the site not ready: no piece is answered then. An upstream host
+        that is away does not: it is told as degraded among the checks.
         """
-        found = await checks(face.lines, face.recorder, face.store)
+        found = await checks(face.lines, face.recorder, face.store, host and host())
         reasons = [f"{check.name}: {check.reason}" for check in found if not check.ok]
         listed = [check.model_dump() for check in found]
         if reasons:

@@ -6,22 +6,35 @@ from sorter.api.models import Check
 from sorter.api.pieces import PieceStore, StoreAwayError, ask
 from sorter.errors import UnavailableError
 from sorter.outlets.reading import BoardReader, LineView, ProcessView, RecorderBoardReader
+from sorter.ports import HostStatus
 
 PING_TIMEOUT_S = 2.0
 """A database that takes longer to answer is away."""
 
 
 async def checks(
-    lines: BoardReader, recorder: RecorderBoardReader, store: PieceStore
+    lines: BoardReader,
+    recorder: RecorderBoardReader,
+    store: PieceStore,
+    host: HostStatus | None = None,
 ) -> list[Check]:
-    """Return what readiness stands on: line process, each line's PLC, recorder, database."""
+    """Return what readiness stands on: line process, each line's PLC, recorder, database.
+
+    An upstream host is told of too, but a site without it is ready: its pieces go by their plan.
+    """
     database = asyncio.create_task(_database(store))
     try:
         view = lines.read()
         found = [_process(view), *(_plc(line) for line in view.lines)]
     except UnavailableError as error:
         found = [_check("line process", str(error))]
-    return [*found, _recorder(recorder), await database]
+    told = [_upstream(host)] if host else []
+    return [*found, _recorder(recorder), await database, *told]
+
+
+def _upstream(host: HostStatus) -> Check:
+    reason = f"degraded: {host.url}: {host.problem}" if host.problem else ""
+    return Check(name="upstream host", ok=True, reason=reason)
 
 
 def _process(view: ProcessView) -> Check:

@@ -25,7 +25,9 @@ class Check(Answer):
 
     name: str = Field(examples=["line process"])
     ok: bool
-    reason: str = Field(description="Why it is not, empty if it is.", examples=[""])
+    reason: str = Field(
+        description="Why it is not, or what is degraded; else empty.", examples=[""]
+    )
 
 
 class Ready(Answer):

@@ -6,7 +6,7 @@ Every child is there from the first scrape on, at 0. Counters that the line reco
 journal go on after a restart; histograms and those by brand start anew, as Prometheus expects.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -24,9 +24,11 @@ from prometheus_client.registry import Collector
 
 from plc_adapters.contract import ChuteState, DischargeStatus, Disposition
 from sorter.errors import UnavailableError
+from sorter.outlets.host_metrics import HostCollector
 from sorter.outlets.layout import HISTOGRAMS
 from sorter.outlets.reading import LineView, ProcessView, RecorderView, takes_pieces
 from sorter.outlets.shadows import Shadows, shadow_metrics
+from sorter.ports import HostStatus
 
 PREFIX = "sorter_"
 
@@ -400,10 +402,18 @@ class Exposition:
     """What a scrape gets."""
 
     def __init__(
-        self, site: str, lines: LineBoards, recorder: RecorderBoards, shadows: Shadows
+        self,
+        site: str,
+        lines: LineBoards,
+        recorder: RecorderBoards,
+        shadows: Shadows,
+        host: Callable[[], HostStatus] | None = None,
     ) -> None:
+        """Expose a site's boards, and how it stands with its upstream host if it has one."""
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(BoardCollector(site, lines, recorder, shadows))
+        if host is not None:
+            self._registry.register(HostCollector(site, lines, host))
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return the metrics in the format that an Accept header asks for, and its content type."""

@@ -2,12 +2,15 @@
 
 from sorter.api.app import Face, create_app
 from sorter.api.server import serve
-from sorter.config import SiteFile
+from sorter.centre.asker import Asker, Limits
+from sorter.centre.host import HttpHost
+from sorter.config import SiteFile, Upstream
 from sorter.errors import ConfigError
+from sorter.outlets.questions import QuestionReader
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
 from sorter.outlets.shadows import Shadows
 from sorter.store.pieces import PieceHistories
-from sorter.wiring.control_client import LineClient
+from sorter.wiring.control_client import HOST_ANSWERS_MAX, LineClient
 from sorter.wiring.jobs import Desk
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.process import settle_memory
@@ -17,7 +20,7 @@ def run_face(site: SiteFile) -> None:
     """Serve until SIGTERM.
 
     Raises:
-        ConfigError: the site names no database.
+        ConfigError: the site names no database, or a file for its upstream host can't be read.
         UnavailableError: the address can't be listened on.
     """
     if not site.store.dsn:
@@ -36,7 +39,39 @@ def run_face(site: SiteFile) -> None:
         Desk(site, state.jobs),
         Shadows(state.shadows),
         [line.name for line in site.lines],
+        asker_of(site.upstream, state) if site.upstream else None,
     )
     app = create_app(face)
     settle_memory()
     serve(app, site.http.host, site.http.port)
+
+
+def asker_of(settings: Upstream, state: StatePaths) -> Asker:
+    """Return what asks the upstream host.
+
+    Raises:
+        ConfigError: a file that its settings name can't be read.
+    """
+    try:
+        token = settings.token
+        if settings.token_file:
+            token = settings.token_file.read_text(encoding="ascii").strip()
+        host = HttpHost(
+            settings.url, token, settings.ca, settings.silence_ms / 1000, settings.requests_max
+        )
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"upstream: token_file or ca can't be read: {error}; correct the path, the rights or "
+            "the file"
+        ) from None
+    limits = Limits(
+        deadline_s=settings.deadline_ms / 1000,
+        in_flight_max=settings.in_flight_max,
+        batch_max=settings.batch_max,
+        requests_max=settings.requests_max,
+        attempts_max=settings.attempts_max,
+        retry_first_s=settings.retry_first_ms / 1000,
+        retry_max_s=settings.retry_max_ms / 1000,
+        deliver_max=HOST_ANSWERS_MAX,
+    )
+    return Asker(settings.url, limits, host, QuestionReader(state.questions), LineClient(state))

@@ -1,0 +1,1 @@
+"""What surrounds the sorter: the upstream host that knows where pieces go."""
