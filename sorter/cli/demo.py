@@ -34,7 +34,7 @@ def demo(
     ] = None,
     port: Annotated[int, typer.Option(help="Port of the page.")] = 8080,
     plc_port: Annotated[
-        int, typer.Option(help="Port of the loop's PLC; the other line's is one more.")
+        int, typer.Option(help="Port of the loop's PLC; the next two are the other's and a host's.")
     ] = 15_020,
     seed: Annotated[int, typer.Option(help="Same seed, same pieces.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="End with JSON.")] = False,  # noqa: FBT002

@@ -1,4 +1,4 @@
-"""An emulated sorter in a process of its own."""
+"""What the demo makes up around the service, each in a process of its own: sorters, a host."""
 
 import asyncio
 import contextlib
@@ -86,3 +86,23 @@ async def emulated(config: Path, settings: Mapping[str, object]) -> AsyncIterato
         yield sorter
     finally:
         await sorter.end()
+
+
+@contextlib.asynccontextmanager
+async def made_up_host(table: Path, port: int) -> AsyncIterator[None]:
+    """Run the made-up upstream host as long as the context lasts; its log is beside its table.
+
+    Pieces are sorted without it too: should it not start, they end as for a host that is away.
+    """
+    command = ["-m", "sorter.demo.host", "--table", str(table), "--port", str(port)]
+    with table.with_suffix(".log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()

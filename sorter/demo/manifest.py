@@ -1,9 +1,9 @@
 """What an emulated day brings: pieces with waybills of the network's brands, bound for real places.
 
-Makes two files from one seed: the labels the emulator puts on its pieces, and the pre-advice that
-the brands sent ahead. Shares follow the express domain: most pieces are advised and clean, some
-carry a product code beside the waybill, some are bound for where their route label says, few are
-bad in each way a sorter knows.
+Makes three files from one seed: the labels the emulator puts on its pieces, the pre-advice that the
+brands sent ahead, and what the upstream host knows of the rest. Shares follow the express domain:
+most pieces are advised and clean, some carry a product code beside the waybill, some are bound for
+where their route label says, few are bad in each way a sorter knows.
 """
 
 import csv
@@ -25,6 +25,8 @@ SHARE_PRODUCT_CODE = 0.20
 SHARE_CONFLICT = 0.003
 SHARE_NOT_A_WAYBILL = 0.003
 SHARE_NOT_ADVISED = 0.006
+SHARE_BY_HOST = 0.05
+"""Pieces that were not advised and that the upstream host knows."""
 SHARE_INTERCEPTED = 0.002
 """Pieces that their sender or the police called back while they travelled."""
 SHARE_LABELLED = 0.06
@@ -40,21 +42,33 @@ WEIGHT_MAX_G = 30_000
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The two files of a manifest."""
+    """The files of a manifest."""
 
     labels: Path
     pre_advice: Path
+    host: Path
+    """What the upstream host knows."""
 
 
-def write_manifest(folder: Path, network: Network, seed: int, pieces: int = PIECES) -> Manifest:
-    """Write ``labels.csv`` and ``pre_advice.csv``; the same seed, the same files."""
+def write_manifest(
+    folder: Path, network: Network, seed: int, pieces: int = PIECES, share_by_host: float = 0.0
+) -> Manifest:
+    """Write ``labels.csv``, ``pre_advice.csv`` and ``host.csv``; the same seed, the same files.
+
+    Args:
+        folder: Where to write.
+        network: Whose brands and places.
+        seed: Of all that is drawn.
+        pieces: How many.
+        share_by_host: Pieces that are not advised and known to the upstream host, 0 to 1.
+    """
     rng = np.random.default_rng(seed)
     brand_of = rng.integers(0, len(network.brands), pieces)
     waybills = _waybills(network, brand_of, rng)
     destinations = _destinations(network, pieces, rng)
     classes = rng.choice(network.service_classes, pieces)
     kind = rng.random(pieces)
-    manifest = Manifest(folder / "labels.csv", folder / "pre_advice.csv")
+    manifest = Manifest(folder / "labels.csv", folder / "pre_advice.csv", folder / "host.csv")
     conflict = kind < SHARE_CONFLICT
     bare = (kind >= SHARE_CONFLICT) & (kind < SHARE_CONFLICT + SHARE_NOT_A_WAYBILL)
     called_back = SHARE_CONFLICT + SHARE_NOT_A_WAYBILL
@@ -62,10 +76,19 @@ def write_manifest(folder: Path, network: Network, seed: int, pieces: int = PIEC
     unadvised = kind > 1 - SHARE_NOT_ADVISED
     product = rng.random(pieces) < SHARE_PRODUCT_CODE
     labels = _labels(network, brand_of, rng.random(pieces) < SHARE_LABELLED, rng)
+    # Drawn by itself, so that the rest of a manifest is the same with and without a host.
+    by_host = np.random.default_rng([seed, 1]).random(pieces) < share_by_host
+    by_host &= ~unadvised & np.array([not label for label in labels])
+    with manifest.host.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["waybill", "brand", "service_class", "destination"])
+        for i in np.flatnonzero(by_host).tolist():
+            brand = network.brands[brand_of[i]].code
+            writer.writerow([waybills[i], brand, classes[i], destinations[i]])
     with manifest.pre_advice.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["waybill", "brand", "service_class", "destination", "holds"])
-        for i in np.flatnonzero(~unadvised).tolist():
+        for i in np.flatnonzero(~unadvised & ~by_host).tolist():
             brand = network.brands[brand_of[i]].code
             hold = "INTERCEPTED" if intercepted[i] else ""
             destination = "" if labels[i] else destinations[i]

@@ -11,7 +11,7 @@ from typing import Any
 
 from sorter.clock import SystemClock
 from sorter.config import load_site
-from sorter.demo.emulated import Emulated, emulated
+from sorter.demo.emulated import Emulated, emulated, made_up_host
 from sorter.demo.site import write_site
 from sorter.demo.view import Summary
 from sorter.errors import UnavailableError
@@ -42,7 +42,7 @@ class Options:
     """Of the loop."""
     http_port: int = 8080
     plc_port: int = 15_020
-    """Of the loop; the diverter line has the one after it."""
+    """Of the loop; the diverter line and the upstream host have the next ones."""
     seed: int = 1
 
 
@@ -87,6 +87,7 @@ class Demo:
                 name: await running.enter_async_context(emulated(config, settings))
                 for name, (config, settings) in site.emulators.items()
             }
+            await running.enter_async_context(made_up_host(site.host_table, site.host_port))
             service = await running.enter_async_context(self._service(supervisor))
             show(self._summaries, "starting database, kernels and processes")
             await self._until_ready(service, stop)

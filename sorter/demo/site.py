@@ -1,4 +1,4 @@
-"""The demo's site as files: a loop on Modbus TCP and a diverter line on OPC UA, one hub's plans."""
+"""The demo's site as files: a loop on Modbus TCP, a diverter line on OPC UA, an upstream host."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 from plc_adapters.opcua.certificates import make_pair
 from routing_tables.load import load_network
 from routing_tables.schema import lianyungang
-from sorter.demo.manifest import write_manifest
+from sorter.demo.manifest import SHARE_BY_HOST, write_manifest
 
 FILES = Path(__file__).parent
 """The site that the demo copies: plan, machine, emulator of each line."""
@@ -32,6 +32,9 @@ pre_advice = "pre_advice.csv"
 
 [http]
 port = {http_port}
+
+[upstream]
+url = "http://127.0.0.1:{host_port}/destinations"
 
 [[lines]]
 name = "loop-1"
@@ -73,6 +76,9 @@ class DemoSite:
     file: Path
     emulators: dict[str, tuple[Path, dict[str, object]]]
     """Of each line by name: the emulator's file, and what to replace in it."""
+    host_table: Path
+    """What the upstream host knows."""
+    host_port: int
 
 
 def write_site(
@@ -80,8 +86,8 @@ def write_site(
 ) -> DemoSite:
     """Write a demo's site; pieces of a seed, and certificates, are kept from run to run.
 
-    The loop's PLC gets ``plc_port``, the diverter line's the one after it; ``pieces_per_hour`` are
-    the loop's.
+    The loop's PLC gets ``plc_port``, the diverter line's the one after it, the upstream host the
+    one after that; ``pieces_per_hour`` are the loop's.
     """
     other = folder / "diverter"
     other.mkdir(parents=True, exist_ok=True)
@@ -97,14 +103,16 @@ def write_site(
         if not (pki / name / f"{name}.key").exists():
             make_pair(pki / name, name, f"urn:sorter-demo:{name}", HOSTS)
     file = folder / "site.toml"
-    file.write_text(
-        SITE.format(http_port=http_port, plc_port=plc_port, opcua_port=plc_port + 1), "utf-8"
+    opcua_port, host_port = plc_port + 1, plc_port + 2
+    content = SITE.format(
+        http_port=http_port, plc_port=plc_port, opcua_port=opcua_port, host_port=host_port
     )
+    file.write_text(content, "utf-8")
     loop = {
         "listen.port": plc_port, "arrivals.pieces_per_hour": pieces_per_hour, "seed": seed,
     }  # fmt: skip
     opcua = {
-        "listen.port": plc_port + 1,
+        "listen.port": opcua_port,
         "listen.protocol": "opcua",
         "listen.opcua.certificate": pki / "plc" / "plc.der",
         "listen.opcua.key": pki / "plc" / "plc.key",
@@ -117,20 +125,25 @@ def write_site(
             "loop-1": (folder / "emulator.toml", dict(loop)),
             "diverter-1": (other / "emulator.toml", dict(opcua)),
         },
+        folder / "host.csv",
+        host_port,
     )
 
 
 def _write_pieces(folder: Path, other: Path, seed: int) -> None:
-    """Write labels for each line, and one pre-advice for both."""
+    """Write labels for each line, and for both one pre-advice and one table of the host."""
     made = folder / "manifest.json"
-    wanted = json.dumps({"seed": seed, "diverter": DIVERTER_PIECES})
+    wanted = json.dumps({"seed": seed, "diverter": DIVERTER_PIECES, "by_host": SHARE_BY_HOST})
     if made.exists() and made.read_text(encoding="utf-8") == wanted:
         return
     network = load_network(lianyungang())
-    first = write_manifest(folder, network, seed)
-    second = write_manifest(other, network, seed + OTHER_SEED, DIVERTER_PIECES)
-    rows = second.pre_advice.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
-    with first.pre_advice.open("a", encoding="utf-8", newline="") as file:
-        file.writelines(rows)
-    second.pre_advice.unlink()
+    first = write_manifest(folder, network, seed, share_by_host=SHARE_BY_HOST)
+    second = write_manifest(
+        other, network, seed + OTHER_SEED, DIVERTER_PIECES, share_by_host=SHARE_BY_HOST
+    )
+    for both, own in ((first.pre_advice, second.pre_advice), (first.host, second.host)):
+        rows = own.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
+        with both.open("a", encoding="utf-8", newline="") as file:
+            file.writelines(rows)
+        own.unlink()
     made.write_text(wanted, encoding="utf-8")

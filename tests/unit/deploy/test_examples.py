@@ -20,6 +20,7 @@ from sorter.config import (
     Nodes,
     Site,
     Store,
+    Upstream,
     load_site,
 )
 from sorter.errors import Exit
@@ -31,6 +32,7 @@ SECTIONS: list[tuple[type[BaseModel], tuple[str, ...]]] = [
     (Store, ("store",)),
     (Http, ("http",)),
     (JournalSettings, ("journal",)),
+    (Upstream, ("upstream",)),
     (Line, ("lines",)),
     (Machine, ("lines", "machine")),
     (Link, ("lines", "link")),

@@ -96,7 +96,7 @@ def test_a_street_without_a_route(compared: Compare, network: Network) -> None:
 def test_parts(compared: Compare) -> None:
     found = compared(
         ("laps = 3", "laps = 4"),
-        ("[limits]", "[upstream]\nwaiting_laps = 2\n\n[limits]"),
+        ("waiting_laps = 1", "waiting_laps = 2"),
         ('no_read = "NO-READ"', 'no_read = "REJECT"'),
         ("chutes = [54, 55]", "chutes = [55, 54]"),
         ('policy = "filling"', 'policy = "ordered"'),
@@ -109,7 +109,7 @@ def test_parts(compared: Compare) -> None:
         "group OVERFLOW: order of chutes [54, 55] -> [55, 54]",
         "exceptions.no_read: NO-READ -> REJECT",
         "laps: 3 -> 4",
-        "upstream.waiting_laps: does not ask -> 2",
+        "upstream.waiting_laps: 1 -> 2",
     )
 
 

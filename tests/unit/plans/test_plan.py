@@ -77,7 +77,7 @@ def test_compiled_plan_says_what_the_network_says(
     plan = load_plan(demo / "plan.toml")
     arrays, metadata = compile_plan(plan, network, chutes, 7, "LYG-HUB", 20)
     assert arrays.scalars.tolist() == [
-        7, plan.laps, 20_000_000, 0, 30_000, 1200, 800, 800, 0, 0, 0, 0,
+        7, plan.laps, 20_000_000, 0, 30_000, 1200, 800, 800, 0, 0, 0, 2,
     ]  # fmt: skip
     assert metadata["groups"] == ["", *plan.groups]
     assert metadata["brands"] == ["", "LANXI", "YUNLU", "QINGFAN"]
@@ -128,12 +128,15 @@ def test_a_plan_says_how_long_the_upstream_host_is_waited_for(
         late = metadata["groups"][arrays.disposition_group[Disposition.HOST_LATE]]
         return int(arrays.scalars[SCALAR_HOST_LAPS]), late
 
-    assert asked() == (0, "UNKNOWN")
-    change("[limits]", "[upstream]\n\n[limits]")
-    change('default = "REJECT"', 'default = "REJECT"\nhost_late = "NO-READ"')
-    assert asked() == (2, "NO-READ")
-    change("[upstream]", "[upstream]\nwaiting_laps = 3")
+    assert asked() == (2, "UNKNOWN")
+    change("waiting_laps = 1", "waiting_laps = 3")
+    change('host_late = "UNKNOWN"', 'host_late = "NO-READ"')
     assert asked() == (4, "NO-READ")
+    change("waiting_laps = 3", "")
+    assert asked() == (2, "NO-READ")
+    change("[upstream]", "")
+    change('host_late = "NO-READ"', "")
+    assert asked() == (0, "UNKNOWN")
 
 
 def test_unclear_codes_go_where_the_plan_says(
@@ -194,7 +197,7 @@ def test_every_error_is_told(change: Change, problems_of: Callable[[], list[str]
     change("chutes = [60]", 'chutes = [60]\noverflow = "REJECT"')
     change('intercepted = "UNKNOWN"', "")
     change('chutes = [59]\noverflow = "REJECT"', 'chutes = [59]\noverflow = "OUT-JIANGSU"')
-    change("[limits]", "[upstream]\nwaiting_laps = 4\n\n[limits]")
+    change("waiting_laps = 1", "waiting_laps = 4")
     told = problems_of()
     expected = [
         "upstream.waiting_laps: 4, but a piece goes round 3 times",
@@ -282,8 +285,8 @@ def test_unknown_centre(change: Change, problems_of: Callable[[], list[str]]) ->
     ("height_mm = 800", "unknown_is_held = 1", "limits.unknown_is_held: "),
     ("weight_g = 30000\nlength_mm = 1200\nwidth_mm = 800\nheight_mm = 800",
      "unknown_is_held = true", "limits: Value error, unknown_is_held holds nothing"),
-    ("[limits]", "[upstream]\nwaiting_laps = -1\n\n[limits]", "upstream.waiting_laps: "),
-    ("[limits]", "[upstream]\nurl = 'x'\n\n[limits]", "upstream.url: unknown key"),
+    ("waiting_laps = 1", "waiting_laps = -1", "upstream.waiting_laps: "),
+    ("waiting_laps = 1", "url = 'x'", "upstream.url: unknown key"),
     ("chutes = [60]", "chutes = []", "groups.REJECT.chutes: "),
     ("chutes = [60]", "chutes = [0]", "groups.REJECT.chutes.0: "),
     ("chutes = [60]", "chutes = [1024]", "groups.REJECT.chutes.0: "),
