@@ -210,6 +210,7 @@ def test_every_error_is_told(change: Change, problems_of: Callable[[], list[str]
         "exceptions.conflict: OUT-NATION takes sorted pieces too (prefix 11)",
         "exceptions.unknown_destination: UNKNOWN overflows to OUT-JIANGSU, which takes sorted",
         "exceptions.no_route: UNKNOWN overflows to OUT-JIANGSU, which takes sorted",
+        "exceptions.host_late: UNKNOWN overflows to OUT-JIANGSU, which takes sorted",
         "groups.REJECT.chutes: chute 60 is in NODE-320707 already",
         "groups.REJECT.overflow: REJECT -> REJECT is a circle",
     ]
