@@ -12,6 +12,7 @@ import sorter
 from sorter.outlets.board import RecorderBoardWriter
 from sorter.outlets.metrics import Exposition
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
+from sorter.outlets.shadows import Shadows
 from tests.unit.outlets.conftest import Lab
 
 DEPLOY = Path(sorter.__file__).parent.parent / "deploy"
@@ -46,7 +47,9 @@ def samples(tmp_path: Path) -> list[Any]:
     board = RecorderBoardWriter(recorder, lab.clock)
     board.update(rows=1, batches=1, lag_seconds=0.0, connected=True, problem="")
     lab.publish()
-    text = Exposition("lyg", BoardReader(lab.path), RecorderBoardReader(recorder)).render("")[0]
+    shadows = Shadows(lab.path.with_name("shadows"))
+    boards = BoardReader(lab.path), RecorderBoardReader(recorder)
+    text = Exposition("lyg", *boards, shadows).render("")[0]
     families = text_string_to_metric_families(text.decode())
     return [sample for family in families for sample in family.samples]
 

@@ -136,12 +136,15 @@ def test_a_label_whose_chute_may_be_out(proved: Prove, network: Network) -> None
     assert warned[0].text.startswith(f"{row.where}: destination: 3207 has no route for LANXI")
 
 
+STRAIGHT = (("\nlaps = 3", "\nlaps = 0"), ("waiting_laps = 1", "waiting_laps = 0"))
+
+
 def test_a_plan_without_further_laps_is_proved_like_any(proved: Prove) -> None:
-    assert proved(("laps = 3", "laps = 0")).holds
-    proof = proved(("laps = 3", "laps = 0"), ('overflow = "OVERFLOW"\n\n# 东海县', "\n# 东海县"))
+    assert proved(*STRAIGHT).holds
+    proof = proved(*STRAIGHT, ('overflow = "OVERFLOW"\n\n# 东海县', "\n# 东海县"))
     assert proof.holds
     proof = proved(
-        ("laps = 3", "laps = 0"),
+        *STRAIGHT,
         ('chutes = [1, 2, 3, 4, 5, 6]\noverflow = "OVERFLOW"', "chutes = [1]"),
         ('name = "hub-demo"', 'name = "hub-demo"\nspare = [2, 3, 4, 5, 6]'),
     )
