@@ -84,7 +84,8 @@ modulo 2^32 only, never by `<`.
    in a scan says why the piece did not leave on the lap before.
 7. Where a scanner is a device of its own on the host's network, the scan carries no code, `parts`
    0, and status bit 8 (codes elsewhere): it tells which piece passed the scanner, and when. The
-   host ties the scanner's result to it; bit 4 (tie ambiguous) is the host's own.
+   host's part of this, tying the scanner's result to it, is not connected yet: until it is, such
+   a scan counts as a no-read. Bit 4 (tie ambiguous) is the host's own.
 
 ### Acknowledgement
 
