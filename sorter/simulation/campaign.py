@@ -4,7 +4,7 @@ import logging
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -89,10 +89,15 @@ def run_campaign(
     return campaign
 
 
-def _results(work: list[tuple[int, Settings, Safeguard | None]], jobs: int) -> Iterable[Result]:
+def _results(work: list[tuple[int, Settings, Safeguard | None]], jobs: int) -> Iterator[Result]:
     if jobs <= 1:
+        logger = logging.getLogger("sorter")
+        level = logger.level
         _be_quiet()
-        yield from map(_one, work)
+        try:
+            yield from map(_one, work)
+        finally:
+            logger.setLevel(level)
         return
     with multiprocessing.get_context("spawn").Pool(jobs, _be_quiet) as pool:
         yield from pool.imap_unordered(_one, work, CHUNK)

@@ -1,6 +1,7 @@
 """The promises over seeds, and that leaving a safeguard out breaks one."""
 
 import json
+import logging
 
 import pytest
 from typer.testing import CliRunner
@@ -43,6 +44,12 @@ def test_a_run_without_a_safeguard_breaks_a_promise(safeguard: Safeguard) -> Non
         if simulate(seed, Settings(), safeguard).violation:
             return
     pytest.fail(f"{ABLATION_SEEDS_MAX} seeds did not miss it")
+
+
+def test_a_campaign_in_this_process_leaves_the_log_as_it_was() -> None:
+    level = logging.getLogger("sorter").level
+    run_campaign(1, jobs=1)
+    assert logging.getLogger("sorter").level == level
 
 
 def test_the_command_tells_of_one_seed() -> None:
