@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +236,22 @@ class Centre:
             lambda: self.query("SELECT count(*) FROM piece")[0][0] >= self.pieces,
             f"{self.pieces} pieces recorded",
         )
+
+    def wait_empty(self) -> Mapping[str, int]:
+        """Wait until the first line's board shows an empty sorter; return the line's ledger.
+
+        The board is published at a pace of its own: the database may know of the end before it.
+        """
+        ledger: Mapping[str, int] = {}
+
+        def empty() -> bool:
+            nonlocal ledger
+            view = self.board()
+            ledger = view.lines[0].ledger if view else {}
+            return ledger.get("on_sorter") == 0
+
+        until(empty, "the board shows an empty sorter")
+        return ledger
 
     def stop(self) -> None:
         for process in (self.service, self.plc):
