@@ -7,13 +7,18 @@ from typing import Annotated
 import orjson
 import typer
 
-from routing_tables.load import load_network
-from routing_tables.schema import lianyungang
 from sorter.cli import plan_life
+from sorter.cli.plan_sources import (
+    ChutesOption,
+    ConfigOption,
+    LineName,
+    NetworkOption,
+    PlanArgument,
+    PlanDesk,
+)
 from sorter.config import load_site
 from sorter.errors import ConfigError, Exit
-from sorter.plans.check import PlanReport, check_plan
-from sorter.plans.machine import load_chutes
+from sorter.plans.check import PlanReport, check_loaded
 from sorter.wiring.prepare import prepare
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -24,6 +29,7 @@ CHECK_HELP = """Check a sort plan against its network and its sorter.
 Every error is listed at once, with file, line or key, and what to do. Ends with 3 if there is one.
 
 Example: sorter plan check plan.toml --chutes chutes.csv
+A version that is kept: sorter plan check 4 --line loop-1 --config site.toml
 """
 COMPILE_HELP = """Compile the plans of a site, and its pre-advice, where their files changed.
 
@@ -31,27 +37,31 @@ COMPILE_HELP = """Compile the plans of a site, and its pre-advice, where their f
 
 Example: sorter plan compile --config site.toml
 """
-SPEED_MM_S = 2000
-"""Speed assumed where only the plan is checked: it moves instants, not what exists."""
 
 
 @app.command("check", help=CHECK_HELP)
 def check(
-    plan: Annotated[Path, typer.Argument(help="The plan's TOML file.")],
-    chutes: Annotated[
-        Path, typer.Option(help="The sorter's CSV: chute,position_mm,capacity_pieces.")
-    ],
-    network: Annotated[
-        Path | None, typer.Option(help="Folder of the network; Lianyungang's if left out.")
-    ] = None,
+    plan: PlanArgument,
+    chutes: ChutesOption = None,
+    config: ConfigOption = None,
+    line: LineName = "",
+    network: NetworkOption = None,
     centre: Annotated[
-        str | None, typer.Option(help="Centre it runs in; the one it names if left out.")
+        str | None, typer.Option(help="Centre it runs in; the site's, or the one it names.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Check one plan."""
-    tables = load_network(network or lianyungang())
-    report = check_plan(plan, tables, load_chutes(chutes, SPEED_MM_S), centre)
+    desk = PlanDesk(config, line, chutes, network)
+    try:
+        looked = desk.look(plan)
+    except ConfigError as error:
+        where, report = plan, PlanReport("", "", tuple(error.problems), ())
+    else:
+        where = looked.where
+        report = check_loaded(
+            looked.plan, looked.network, desk.machine, centre or desk.centre(looked.plan)
+        )
     if as_json:
         typer.echo(orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2))
         if report.problems:
@@ -59,17 +69,17 @@ def check(
         return
     if report.problems:
         raise ConfigError(*report.problems)
-    _tell(plan, report)
+    _tell(where, report)
 
 
-def _tell(path: Path, report: PlanReport) -> None:
+def _tell(where: str, report: PlanReport) -> None:
     typer.echo(
         f"plan {report.name} of {report.centre}: {report.groups} groups on {report.chutes} chutes, "
         f"{report.places} places in {report.zones} zones"
     )
     for warning in report.warnings:
         typer.echo(f"warning: {warning}")
-    typer.echo(f"{path}: all right")
+    typer.echo(f"{where}: all right")
 
 
 @app.command("compile", help=COMPILE_HELP)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,15 +13,19 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from routing_tables.load import load_network
-from routing_tables.schema import lianyungang
-from sorter.cli.plan import SPEED_MM_S
-from sorter.cli.plan_life import LineName, line_of
-from sorter.config import load_site
+from plc_adapters.contract import Records
+from sorter.cli.plan_sources import (
+    SPEED_MM_S,
+    ChutesOption,
+    ConfigOption,
+    LineName,
+    NetworkOption,
+    PlanArgument,
+    PlanDesk,
+    SpeedOption,
+)
 from sorter.errors import ConfigError, Exit
 from sorter.plans.diff import Difference, Move, Target, diff
-from sorter.plans.machine import load_chutes
-from sorter.plans.plan import load_plan
 from sorter.plans.proof_report import Finding, Proof
 from sorter.plans.prove import prove
 from sorter.plans.scans import Span, load_scans
@@ -39,6 +43,7 @@ decision answers at once, a piece goes into its first chute, a full chute is emp
 plan is held against what was recorded.
 
 Example: sorter plan whatif new.toml --day yesterday --against plan.toml --config site.toml
+Versions that are kept: sorter plan whatif 4 --against 3 --day yesterday --config site.toml
 """
 SHIFTS_SHOWN_MAX = 20
 """Shifts listed for a person; JSON has more."""
@@ -49,26 +54,20 @@ exception; the routes against each other. A fault is shown with a barcode, its p
 the way of the decision. Ends with 1 if there is one.
 
 Example: sorter plan prove plan.toml --chutes chutes.csv
+A version that is kept: sorter plan prove 4 --line loop-1 --config site.toml
 """
 DIFF_HELP = """Show what changes from one sort plan to another: places by prefix, groups, chutes.
 
 Ends with 0 whether they differ or not.
 
+Both are looked at with the network of the second.
+
 Example: sorter plan diff plan.toml new.toml --chutes chutes.csv
+Versions that are kept: sorter plan diff 3 4 --line loop-1 --config site.toml
 """
 INDENT = orjson.OPT_INDENT_2
 PREFIXES_SHOWN_MAX = 12
 """Prefixes of one change that are listed; the rest are counted. JSON has all."""
-
-ChutesOption = Annotated[
-    Path, typer.Option(help="The sorter's CSV: chute,position_mm,capacity_pieces.")
-]
-NetworkOption = Annotated[
-    Path | None, typer.Option(help="Folder of the network; Lianyungang's if left out.")
-]
-SpeedOption = Annotated[
-    int, typer.Option("--speed", min=100, max=5000, help="Speed of the sorter in mm/s.")
-]
 
 
 class Source(StrEnum):
@@ -82,60 +81,65 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def prove_plan(
-    plan: Annotated[Path, typer.Argument(help="The plan's TOML file.")],
-    chutes: ChutesOption,
+    plan: PlanArgument,
+    chutes: ChutesOption = None,
+    config: ConfigOption = None,
+    line: LineName = "",
     network: NetworkOption = None,
     speed: SpeedOption = SPEED_MM_S,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Prove one plan."""
-    loaded = load_plan(plan)
-    tables = load_network(network or lianyungang())
-    machine = load_chutes(chutes, speed)
+    desk = PlanDesk(config, line, chutes, network, speed)
+    looked = desk.look(plan)
+    centre = desk.centre(looked.plan)
     with progress_of("asking the decision") as step:
-        proof = prove(loaded, tables, machine, loaded.centre, progress=step)
+        proof = prove(
+            looked.plan, looked.network, desk.machine, centre, desk.reaction_ms, progress=step
+        )
     if as_json:
         typer.echo(orjson.dumps(asdict(proof) | {"holds": proof.holds}, option=INDENT))
     else:
-        for line in proof_lines(plan, proof):
-            typer.echo(line)
+        for text in proof_lines(looked.where, proof):
+            typer.echo(text)
     if not proof.holds:
         raise typer.Exit(Exit.CHECK_FAILED)
 
 
 def diff_plans(
-    old: Annotated[Path, typer.Argument(help="The plan before.")],
-    new: Annotated[Path, typer.Argument(help="The plan after.")],
-    chutes: ChutesOption,
+    old: PlanArgument,
+    new: PlanArgument,
+    chutes: ChutesOption = None,
+    config: ConfigOption = None,
+    line: LineName = "",
     network: NetworkOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Compare two plans."""
-    tables = load_network(network or lianyungang())
-    found = diff(load_plan(old), load_plan(new), tables, load_chutes(chutes, SPEED_MM_S))
+    desk = PlanDesk(config, line, chutes, network)
+    before, after = desk.look(old), desk.look(new)
+    found = diff(before.plan, after.plan, after.network, desk.machine)
     if as_json:
         typer.echo(orjson.dumps(asdict(found) | {"same": found.same}, option=INDENT))
         return
-    for line in difference_lines(found):
-        typer.echo(line)
+    for text in difference_lines(replace(found, before=before.label, after=after.label)):
+        typer.echo(text)
 
 
 def whatif_plan(
-    plan: Annotated[Path, typer.Argument(help="The plan to try.")],
-    chutes: Annotated[
-        Path | None, typer.Option(help="The sorter's CSV; that of --line if left out.")
-    ] = None,
+    plan: PlanArgument,
+    chutes: ChutesOption = None,
     scans: Annotated[Path | None, typer.Option(help="Recorded pieces, CSV or NDJSON.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Folder of one line's journal.")] = None,
-    config: Annotated[Path | None, typer.Option(help="The site file, with --day or --begin.")] = (
-        None
-    ),
+    config: ConfigOption = None,
     line: LineName = "",
     day: Annotated[str, typer.Option(help="yesterday, today or YYYY-MM-DD, of --config.")] = "",
     begin: Annotated[str, typer.Option(help="First scans from this instant on; with --end.")] = "",
     end: Annotated[str, typer.Option(help="First scans before this instant.")] = "",
     recorded: Annotated[Source, typer.Option(help="Where a day or span is read.")] = Source.STORE,
-    against: Annotated[Path | None, typer.Option(help="A plan to compare with.")] = None,
+    against: Annotated[
+        str, typer.Option(metavar="PLAN", help="A plan to compare with: a file or a number.")
+    ] = "",
     network: NetworkOption = None,
     speed: SpeedOption = SPEED_MM_S,
     lap_seconds: Annotated[
@@ -154,35 +158,36 @@ def whatif_plan(
         raise typer.BadParameter(
             "give one of them", param_hint="--scans, --journal, --day, --begin with --end"
         )
-    site = load_site(config) if config else None
-    chosen = line_of(site, line) if site else None
-    loaded, other = load_plan(plan), load_plan(against) if against else None
-    tables = load_network(network or (site and site.network.path) or lianyungang())
-    if chutes is None and chosen is None:
-        raise typer.BadParameter("give one of them", param_hint="--chutes, --config")
-    machine = (
-        load_chutes(chosen.machine.chutes, chosen.machine.speed_mm_s)
-        if chutes is None and chosen
-        else load_chutes(chutes or Path(), speed)
-    )
+    desk = PlanDesk(config, line, chutes, network, speed)
+    tried, other = desk.look(plan), desk.look(against) if against else None
     with progress_of("reading what was recorded") as step:
         if scans:
-            pieces = load_scans(scans, tables)
+            pieces = load_scans(scans, tried.network)
         elif journal:
             pieces = gather(journal, step)
-        elif site and chosen:
-            span = Span.of_day(day) if day else Span.of(begin, end)
-            pieces = recorded_in(site, chosen.name, span, recorded, step)
         else:
-            raise typer.BadParameter("is missing", param_hint="--config")
-    found = whatif(loaded, tables, machine, pieces, other, Model(lap_seconds, empty_seconds))
+            span = Span.of_day(day) if day else Span.of(begin, end)
+            pieces = _recorded(desk, span, recorded, step)
+    found = whatif(
+        tried.plan, tried.network, desk.machine, pieces, other.plan if other else None,
+        Model(lap_seconds, empty_seconds), desk.reaction_ms,
+    )  # fmt: skip
     if picture:
         write_picture(picture, found)
     if as_json:
         typer.echo(orjson.dumps(asdict(found), option=INDENT))
         return
-    for text in whatif_lines(found):
+    told = replace(found, plan=tried.label, against=other.label if other else found.against)
+    for text in whatif_lines(told):
         typer.echo(text)
+
+
+def _recorded(
+    desk: PlanDesk, span: Span, source: Source, step: Callable[[float], None] | None
+) -> Records:
+    if desk.site is None or desk.line is None:
+        raise typer.BadParameter("is missing", param_hint="--config")
+    return recorded_in(desk.site, desk.line.name, span, source, step)
 
 
 def register(app: typer.Typer) -> None:
@@ -203,7 +208,7 @@ def progress_of(what: str) -> Iterator[Callable[[float], None] | None]:
         yield lambda share: bar.update(task, completed=share)
 
 
-def proof_lines(path: Path, proof: Proof) -> list[str]:
+def proof_lines(where: str, proof: Proof) -> list[str]:
     """Return a proof as lines a person reads."""
     lines = [
         f"plan {proof.name} of {proof.centre}: {proof.destinations} destinations, "
@@ -217,7 +222,7 @@ def proof_lines(path: Path, proof: Proof) -> list[str]:
     for finding in proof.failures:
         lines += _finding_lines("FAILED", finding)
     verdict = "holds" if proof.holds else f"does not hold: {len(proof.failures)} faults"
-    return [*lines, f"{path}: {verdict}"]
+    return [*lines, f"{where}: {verdict}"]
 
 
 def _finding_lines(word: str, finding: Finding) -> list[str]:

@@ -140,6 +140,16 @@ def plan_of(version: PlanVersion) -> Plan:
     return replace(plan, routes=version.sources_folder / ROUTES_COPY if plan.routes else None)
 
 
+def kept_plan(folder: Path, number: int) -> tuple[Plan, Path]:
+    """Return the plan of a version, and the folder of the network that it was compiled with.
+
+    Raises:
+        ConfigError: there is no such version, or it is damaged.
+    """
+    version = need_version(folder, number)
+    return plan_of(version), version.sources_folder / NETWORK_COPY
+
+
 def make_version(folder: Path, build: Build, origin: Origin, above: int = 0) -> PlanVersion:
     """Compile a plan as the next version of its line.
 

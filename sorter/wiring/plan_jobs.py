@@ -22,7 +22,7 @@ from sorter.plans.machine import check_laps, load_chutes
 from sorter.plans.plan import Plan, load_plan
 from sorter.plans.prove import prove as prove_plan
 from sorter.plans.scans import Span, load_scans
-from sorter.plans.versions import NETWORK_COPY, list_versions, need_version, plan_of
+from sorter.plans.versions import kept_plan, list_versions
 from sorter.plans.whatif import Model, whatif
 from sorter.plans.whatif_picture import draw
 from sorter.wiring.paths import StatePaths
@@ -47,8 +47,7 @@ class _Table:
         """Return a plan and its network; a text is written to a folder of this name first."""
         if source["version"] is not None:
             state = StatePaths(self._site.site.state_dir)
-            version = need_version(state.versions(self._line.name), source["version"])
-            plan, tables = plan_of(version), version.sources_folder / NETWORK_COPY
+            plan, tables = kept_plan(state.versions(self._line.name), source["version"])
         else:
             plan = load_plan(self.file(source, name))
             tables = self._site.network.path or lianyungang()

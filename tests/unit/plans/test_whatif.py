@@ -283,7 +283,7 @@ def test_a_plan_that_fails_its_proof_ends_with_1(demo: Path, tmp_path: Path) -> 
     assert "destination 31 > route 31 (any brand, any class) to OUT-DELTA" in result.output
 
 
-@pytest.mark.parametrize("command", ["prove", "diff", "whatif"])
+@pytest.mark.parametrize("command", ["check", "prove", "diff", "whatif"])
 def test_help_has_an_example(command: str) -> None:
     result = CliRunner().invoke(app, ["plan", command, "--help"])
     assert result.exit_code == Exit.OK
