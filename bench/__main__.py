@@ -7,13 +7,14 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import assignment, latency, protocols, swaps, whatif
+from bench import assignment, latency, protocols, saturation, swaps, whatif
 from bench.report import Report, render, save
 
 BENCHES: dict[str, Callable[..., Report]] = {
     "assignment": assignment.run,
     "latency": latency.run,
     "protocols": protocols.run,
+    "saturation": saturation.run,
     "swaps": swaps.run,
     "whatif": whatif.run,
 }

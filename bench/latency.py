@@ -20,27 +20,19 @@ from typing import Any
 
 import numpy as np
 
-import sorter
 from bench.report import Figure, Report, against, figure, hash_of, machine
-from routing_tables.load import load_network
-from routing_tables.schema import lianyungang
-from sorter.config import load_site
-from sorter.demo.manifest import write_manifest
-from sorter.wiring.prepare import prepare
+from bench.site import SPEED_MM_S, write_chutes, write_site
 
 LOADS = ((9, 1), (208, 4), (625, 4))
 """Pieces a second in all, and the sorters they are spread over: a centre of 100,000 a day, the city
 network's peak hour at 10 million a day, and at 30 million."""
 SECONDS, SECONDS_SMALL = 40, 4
 ROUNDS, ROUNDS_SMALL = 2, 1
-LABELS = 5_000
-SPEED_MM_S = 2_000
 PORT = 15_400
 START_S = 120.0
 """Longest wait until a host answers; the service may have to compile."""
 END_S = 60.0
 """Longest wait, after the last piece was due, until the loops are empty."""
-FILES = Path(sorter.__file__).parent / "demo"
 
 EMULATOR = """
 chutes = "chutes.csv"
@@ -69,22 +61,6 @@ position_mm = 102000
 [[stations]]
 number = 2
 position_mm = 108000
-"""
-SITE = """
-[site]
-name = "bench"
-[network]
-centre = "LYG-HUB"
-pre_advice = "pre_advice.csv"
-[store]
-dsn = "postgresql://nobody@127.0.0.1:1/none"
-"""
-LINE = """
-[[lines]]
-name = "line-{number}"
-plan = "plan.toml"
-machine = {{ chutes = "slow_chutes.csv", speed_mm_s = 2000 }}
-link = {{ port = {port} }}
 """
 
 
@@ -194,32 +170,18 @@ def _write_files(folder: Path, rate: int, lines: int, seconds: int) -> int:
     each = rate / lines
     pieces = int(each * seconds)
     speed = max(SPEED_MM_S, int(each * 100 * 1.3))
-    write_manifest(folder, load_network(lianyungang()), seed=1, pieces=LABELS)
-    shutil.copyfile(FILES / "plan.toml", folder / "plan.toml")
-    _write_chutes(folder / "chutes.csv", 1.0)
+    scale = SPEED_MM_S / speed
+    write_chutes(folder / "chutes.csv", lambda position_mm: position_mm)
     # A belt this fast is beyond what a site file allows; the same travel times on a slow one.
-    _write_chutes(folder / "slow_chutes.csv", SPEED_MM_S / speed)
-    site = SITE
-    for number in range(lines):
-        port = PORT + number
-        site += LINE.format(number=number, port=port)
+    write_chutes(folder / "slow_chutes.csv", lambda position_mm: round(position_mm * scale))
+    ports = [PORT + number for number in range(lines)]
+    for number, port in enumerate(ports):
         text = EMULATOR.format(
             port=port, speed=speed, pieces_per_hour=each * 3600, pieces_max=pieces
         )
         (folder / f"emulator-{number}.toml").write_text(text, encoding="utf-8")
-    (folder / "site.toml").write_text(site, encoding="utf-8")
-    prepare(load_site(folder / "site.toml"))
+    write_site(folder, ports, "slow_chutes.csv")
     return pieces
-
-
-def _write_chutes(path: Path, scale: float) -> None:
-    """Write the demo's chutes, too large to become full, positions scaled."""
-    head, *rows = (FILES / "chutes.csv").read_text(encoding="utf-8").splitlines()
-    wide = [head]
-    for row in rows:
-        chute, position, _ = row.split(",")
-        wide.append(f"{chute},{round(int(position) * scale)},100000")
-    path.write_text("\n".join(wide) + "\n", encoding="utf-8")
 
 
 def _run_once(folder: Path, host: str, lines: int, pieces: int, seconds: int) -> Outcome:

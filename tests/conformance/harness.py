@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -10,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from plc_adapters.emulator.build import Sorter, build_sorter
 from plc_adapters.emulator.config import load_config
@@ -27,6 +24,7 @@ from plc_adapters.opcua.session import load_credentials
 from plc_adapters.opcua.settings import OpcuaLink
 from plc_adapters.opcua.wire import OpcuaWire
 from tests.integration.opcua.conftest import Pki
+from tests.interop.compiler import compiled
 from tests.interop.npm import node_command
 
 EVENT_SLOTS = 64
@@ -124,7 +122,8 @@ def _command(name: str, pki: Pki, folder: Path) -> list[str]:
     scripts = HERE.parent / "interop" / "node"
     match name:
         case "libmodbus":
-            return [str(_compiled(folder)), size]
+            source = HERE / "peers" / "libmodbus_peer.c"
+            return [str(compiled(folder / "libmodbus_peer", [source])), size]
         case "jsmodbus" | "modbus-serial":
             return node_command(scripts / "modbus_peer.mjs", name, size)
         case "node-opcua-2.182" | "node-opcua-2.186":
@@ -147,23 +146,6 @@ def _command(name: str, pki: Pki, folder: Path) -> list[str]:
         listen = {"protocol": "opcua", "opcua": secured}
     module = "tests.conformance.peers.fronts"
     return [sys.executable, "-m", module, str(EVENT_SLOTS), json.dumps(listen)]
-
-
-def _compiled(folder: Path) -> Path:
-    """Return the peer in C, compiled."""
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        pytest.fail("there is no gcc to build the peer in C with: apt-get install -y gcc")
-    binary = folder / "libmodbus_peer"
-    flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
-    source = HERE / "peers" / "libmodbus_peer.c"
-    built = subprocess.run(
-        [compiler, *flags, str(source), "-o", str(binary), "-lmodbus"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if built.returncode:
-        pytest.fail(f"the peer in C can't be built (libmodbus-dev?)\n{built.stderr}")
-    return binary
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """Builds the PLC in C, starts it, and speaks to it with nothing but a Modbus client."""
 
 import json
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,13 +13,12 @@ from pymodbus import ModbusException
 from pymodbus.client import ModbusTcpClient
 
 from tests.integration.service.conftest import database, postgres
+from tests.interop.compiler import compiled
 
 __all__ = ["database", "postgres"]
 """Fixtures of the service's own tests, used here as well."""
 
 SOURCES = sorted(Path(__file__).parent.glob("*.c"))
-INSTALL = "install both (Debian, Ubuntu): apt-get install -y gcc libmodbus-dev"
-FLAGS = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
 WAIT_S = 120.0
 """Longest wait for what must come; a machine under load is slow, not wrong."""
 
@@ -28,20 +26,7 @@ WAIT_S = 120.0
 @pytest.fixture(scope="session")
 def plc_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The PLC, compiled."""
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        pytest.fail(f"there is no gcc to build the PLC in C with; {INSTALL}")
-    binary = tmp_path_factory.mktemp("libmodbus") / "plc"
-    built = subprocess.run(
-        [compiler, *FLAGS, *map(str, SOURCES), "-o", str(binary), "-lmodbus"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if built.returncode:
-        remedy = INSTALL if "modbus" in built.stderr and "No such file" in built.stderr else ""
-        pytest.fail(f"the PLC in C can't be built; {remedy}\n{built.stderr}")
-    return binary
+    return compiled(tmp_path_factory.mktemp("libmodbus") / "plc", SOURCES)
 
 
 @dataclass

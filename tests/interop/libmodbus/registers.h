@@ -1,10 +1,12 @@
 /* The registers, typed by hand from plc_adapters/mailbox/registers.csv: base address 0, 256 event
- * slots. Nothing else of the service is known here. */
+ * slots if not told otherwise. Nothing else of the service is known here. */
 #ifndef REGISTERS_H
 #define REGISTERS_H
 
+#ifndef EVENT_SLOTS
 #define EVENT_SLOTS 256
-#define REGISTERS 11448
+#endif
+#define REGISTERS (1208 + 40 * EVENT_SLOTS)
 #define MAGIC 0
 #define MAGIC_TEXT 2
 #define LAYOUT_VERSION 4
