@@ -7,12 +7,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import assignment, latency, protocols, saturation, swaps, whatif
+from bench import assignment, latency, metrics, protocols, saturation, swaps, whatif
 from bench.report import Report, render, save
 
 BENCHES: dict[str, Callable[..., Report]] = {
     "assignment": assignment.run,
     "latency": latency.run,
+    "metrics": metrics.run,
     "protocols": protocols.run,
     "saturation": saturation.run,
     "swaps": swaps.run,

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from plc_adapters.contract import AdapterError
+from plc_adapters.contract import STATION_NUMBER_MAX, AdapterError
 from plc_adapters.modbus.profiles import PROFILES, ProfileName, beyond_limits, fill_in
 from plc_adapters.modbus.tls import TLS_PORT
 from plc_adapters.opcua.nodes import NodeMap
@@ -206,6 +206,8 @@ class Machine(Section):
     reaction_ms: int = Field(default=20, ge=0, le=1000)
     """What the PLC needs between holding an instruction and acting on it; on a diverter line also
     the way from the photo-eye, where it acts, to the wheels."""
+    stations: tuple[Annotated[int, Field(ge=1, le=STATION_NUMBER_MAX)], ...] = ()
+    """Induction stations: their counts are told from 0 on, others' from their first piece on."""
 
 
 class SlipDetector(Section):

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -26,6 +26,7 @@ from sorter.api.problems import Problem, ProblemError, handle_problems, problem,
 from sorter.api.shadow import shadow_router
 from sorter.errors import UnavailableError
 from sorter.outlets.metrics import Exposition
+from sorter.outlets.pauses import GcPauses
 from sorter.outlets.reading import BoardReader, LineView, ProcessView, RecorderBoardReader
 from sorter.outlets.shadows import Shadows
 from sorter.ports import HostStatus
@@ -88,6 +89,8 @@ class Face:
     """Of the site's lines, whether they run or not."""
     upstream: Upstream | None = None
     """Asks the upstream host; None where the site has none."""
+    gc: GcPauses = field(default_factory=GcPauses)
+    """What garbage collection costs this process."""
 
     def line(self, name: str) -> tuple[ProcessView, LineView]:
         """Return a line by name; ProblemError where there is none of that name."""
@@ -156,7 +159,7 @@ def _health(face: Face) -> APIRouter:
     router = APIRouter(tags=["health"])
     upstream = face.upstream
     host = (lambda: upstream.status) if upstream else None
-    exposition = Exposition(face.site, face.lines, face.recorder, face.shadows, host)
+    exposition = Exposition(face.site, face.lines, face.recorder, face.shadows, host, face.gc)
 
     @router.get("/livez", operation_id="getLive")
     async def live() -> models.Live:

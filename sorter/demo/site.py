@@ -45,6 +45,7 @@ plan = "plan.toml"
 chutes = "chutes.csv"
 speed_mm_s = 2000
 reaction_ms = 20
+stations = [1, 2, 3]
 
 [lines.link]
 port = {plc_port}
@@ -60,6 +61,7 @@ chutes = "diverter/chutes.csv"
 speed_mm_s = 1500
 # The PLC acts at the photo-eye, 400 ms before the wheels.
 reaction_ms = 430
+stations = [1]
 
 [lines.link]
 url = "opc.tcp://127.0.0.1:{opcua_port}"

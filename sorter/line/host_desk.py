@@ -55,6 +55,11 @@ class HostDesk:
         self._waiting = np.zeros(ANSWERS_MAX, HOST_ANSWER)
         self._count = 0
 
+    @property
+    def waiting(self) -> int:
+        """Answers that wait for the next turn, of ANSWERS_MAX."""
+        return self._count
+
     def set_names(self, brands: Sequence[str], classes: Sequence[str]) -> None:
         """Tell the codes of brands and service classes by number; number 0 is none."""
         self._brands = list(brands)

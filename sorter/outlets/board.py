@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from plc_adapters.contract import (
     CHUTE_NUMBER_MAX,
+    DISPOSITIONS_MAX,
     EVENT,
     LINES_MAX,
     AnswerStatus,
     EventKind,
     LinkStatus,
     Records,
+    Resume,
 )
 from sorter.clock import Clock
 from sorter.outlets.layout import (
@@ -34,6 +36,7 @@ from sorter.outlets.layout import (
     OUTCOMES_MAX,
     PIECES_SHOWN_MAX,
     PROBLEM_BYTES,
+    QUEUES,
     RATE_WINDOW_S,
     RECORDER,
     JournalStatus,
@@ -42,13 +45,14 @@ from sorter.outlets.layout import (
     to_text,
 )
 from sorter.outlets.mapped import BoardFile
-from sorter.ports import BATCH_MAX, BRANDS_MAX, DECISION, Batch, HostCount
+from sorter.outlets.pauses import GcPauses
+from sorter.ports import BATCH_MAX, BRANDS_MAX, CLASSES_MAX, DECISION, PIECE, Batch, HostCount
 
 PUBLISH_EVERY_NS = 100_000_000
 """Pause between two copies of a line's state into the board."""
 HELD_MAX = 4 * BATCH_MAX
-"""Events, and decisions, held back to be counted together; a turn that no longer fits has them
-counted first."""
+"""Events, decisions and ended pieces held back to be counted together; a turn that no longer fits
+has them counted first."""
 
 LINE_BOARD_ID = layout_hash(LINE_HEAD, LINE)
 RECORDER_BOARD_ID = layout_hash(RECORDER)
@@ -74,6 +78,10 @@ class TrackingView(Protocol):
         """int64[STATION_NUMBER_MAX + 1], inductions."""
 
     @property
+    def resume(self) -> Resume:
+        """Where the link would go on."""
+
+    @property
     def quarantined(self) -> bool:
         """Whether no piece is sorted by its destination."""
 
@@ -89,11 +97,15 @@ class LineBoard:
     ) -> None:
         self.host_counts = np.zeros(len(HostCount), np.int64)
         """int64[HostCount], published with the rest; whoever counts puts its own array here."""
+        self.queues: Callable[[], Sequence[tuple[int, int]]] = lambda: [(0, 0)] * len(QUEUES)
+        """Returns how many wait in each of QUEUES, and how many may; whoever has them sets it."""
         self._row = row
         self._clock = clock
         self._ledger = ledger
         self._terms = terms
         self._outcomes = np.zeros((BRANDS_MAX, OUTCOMES_MAX), np.int64)
+        self._class_outcomes = np.zeros((CLASSES_MAX, OUTCOMES_MAX), np.int64)
+        self._ended_by = np.zeros(DISPOSITIONS_MAX, np.int64)
         self._counts = {
             name: np.zeros(len(bounds.values) + 1, np.int64) for name, bounds in HISTOGRAMS.items()
         }
@@ -102,26 +114,39 @@ class LineBoard:
         self._events = np.zeros(HELD_MAX, EVENT)
         self._decisions = np.zeros(HELD_MAX, DECISION)
         self._answered_ns = np.zeros(HELD_MAX, np.int64)
+        self._ended = np.zeros(HELD_MAX, PIECE)
         self._event_count = 0
         self._decision_count = 0
+        self._ended_count = 0
         self._published_ns = 0
 
     def set_plan(
-        self, name: str, version: int, brands: Sequence[str], groups: Mapping[int, str]
+        self,
+        name: str,
+        version: int,
+        brands: Sequence[str],
+        classes: Sequence[str],
+        groups: Mapping[int, str],
     ) -> None:
-        """Tell which plan decides now.
+        """Tell which plan decides now; where its brands or classes are others, they count anew.
 
         Args:
             name: Of the plan.
             version: Of the plan.
             brands: Brand codes by number; the one at 0 stands for "not known".
+            classes: Service classes by number, likewise.
             groups: Name of the chute group that each chute serves, by chute number.
         """
         row = self._row
         row["generation"] += 1
+        self._count()
+        told = {"brands": _names(brands, BRANDS_MAX), "classes": _names(classes, CLASSES_MAX)}
+        for field, counts in (("brands", self._outcomes), ("classes", self._class_outcomes)):
+            if told[field] != bytes(row[field]):
+                counts[:] = 0
+            row[field] = told[field]
         row["plan_name"] = to_text(name, 64)
         row["plan_version"] = version
-        row["brands"] = _names(brands, BRANDS_MAX)
         row["groups"][:] = b""
         for chute, group in groups.items():
             row["groups"][chute] = to_text(group, 32)
@@ -144,11 +169,19 @@ class LineBoard:
             _copy(self._decisions[start : self._decision_count], batch.decisions)
             self._answered_ns[start : self._decision_count] = answered_ns
         if len(batch.pieces):
-            brand = np.where(batch.pieces["brand"] < BRANDS_MAX, batch.pieces["brand"], 0)
-            outcome = np.where(batch.pieces["outcome"] < OUTCOMES_MAX, batch.pieces["outcome"], 0)
-            np.add.at(self._outcomes, (brand, outcome), 1)
+            self._hold_ended(batch.pieces)
         if self._clock.now_ns() - self._published_ns >= PUBLISH_EVERY_NS:
             self.publish(tracking, link)
+
+    def _hold_ended(self, pieces: Records) -> None:
+        if len(pieces) > HELD_MAX:  # A whole table of them, settled as its PLC started anew.
+            self._count_ended(pieces)
+            return
+        if self._ended_count + len(pieces) > HELD_MAX:
+            self._count()
+        start = self._ended_count
+        self._ended_count = start + len(pieces)
+        _copy(self._ended[start : self._ended_count], pieces)
 
     def publish(self, tracking: TrackingView, link: LinkStatus) -> None:
         """Copy the line's state to the board, whether or not it is time.
@@ -168,7 +201,11 @@ class LineBoard:
         row["dispositions"][:] = tracking.dispositions
         row["stations"][:] = tracking.stations
         row["outcomes"][:] = self._outcomes
+        row["class_outcomes"][:] = self._class_outcomes
+        row["ended_by"][:] = self._ended_by
         row["host"][:] = self.host_counts
+        row["queues"][:] = self.queues()
+        row["unread"] = _unread(link, tracking.resume)
         ledger = self._ledger()
         row["ledger"][: self._terms] = list(ledger.values())
         second = now_ns // 1_000_000_000
@@ -193,7 +230,7 @@ class LineBoard:
         shown["scanned_ns"][: len(pieces)] = pieces["scanned_ns"]
 
     def _count(self) -> None:
-        """Count what is held into the histograms, and hold nothing."""
+        """Count what is held, and hold nothing."""
         events = self._events[: self._event_count]
         decisions = self._decisions[: self._decision_count]
         answered_ns = self._answered_ns[: self._decision_count]
@@ -208,8 +245,17 @@ class LineBoard:
             _, of_scan, of_answer = np.intersect1d(scanned, asked, return_indices=True)
             heard_ns = scans["host_receive_ns"][of_scan]
             self._add("answer", (answered[of_answer] - heard_ns) // 1_000)
+        self._count_ended(self._ended[: self._ended_count])
         self._event_count = 0
         self._decision_count = 0
+        self._ended_count = 0
+
+    def _count_ended(self, pieces: Records) -> None:
+        outcome = _within(pieces["outcome"], OUTCOMES_MAX)
+        np.add.at(self._outcomes, (_within(pieces["brand"], BRANDS_MAX), outcome), 1)
+        service_class = _within(pieces["service_class"], CLASSES_MAX)
+        np.add.at(self._class_outcomes, (service_class, outcome), 1)
+        np.add.at(self._ended_by, _within(pieces["disposition"], DISPOSITIONS_MAX), 1)
 
     def _add(self, name: str, values: NDArray[np.int64]) -> None:
         if not len(values):
@@ -262,6 +308,7 @@ class BoardWriter:
         ledger: Callable[[], Mapping[str, int]],
         speed_mm_s: int,
         machine: str = "loop",
+        stations: Sequence[int] = (),
     ) -> LineBoard:
         """Return one line's place.
 
@@ -270,10 +317,12 @@ class BoardWriter:
             ledger: Returns the ledger's terms by name, in the order the board was given.
             speed_mm_s: Of the sorter, which makes positions of the chutes' travel times.
             machine: Its kind, "loop" or "diverter".
+            stations: Its induction stations, as far as they are known.
         """
         row = self._rows[number]
         row["machine"] = to_text(machine, 16)
         row["speed_mm_s"] = speed_mm_s
+        row["known_stations"][list(stations)] = 1
         return LineBoard(row, self._clock, ledger, self._terms)
 
     def set_ready(self) -> None:
@@ -284,6 +333,10 @@ class BoardWriter:
         """Tell how the journal stands."""
         self._process["journal"][:] = [getattr(status, name) for name in JOURNAL_NUMBERS]
         self._process["journal_problem"] = to_text(status.problem, PROBLEM_BYTES)
+
+    def set_gc(self, pauses: GcPauses) -> None:
+        """Tell with each beat what these say by then."""
+        self._file.gc = pauses
 
     def beat(self) -> None:
         """Tell that the process lives; at least twice in BEAT_STALE_S, from the loop's thread."""
@@ -296,6 +349,10 @@ class RecorderBoardWriter:
     def __init__(self, path: Path, clock: Clock) -> None:
         """Make the board; raises UnavailableError where its file can't be made."""
         self._file = BoardFile(path, RECORDER, RECORDER_BOARD_ID, clock.now_ns())
+
+    def set_gc(self, pauses: GcPauses) -> None:
+        """Tell with each update what these say by then."""
+        self._file.gc = pauses
 
     def update(
         self, *, rows: int, batches: int, lag_seconds: float, connected: bool, problem: str
@@ -326,6 +383,19 @@ def _names(names: Sequence[str], limit: int) -> bytes:
             f"{len(names)} names in {len(text)} bytes; a board holds {limit} in {NAMES_BYTES}"
         )
     return text
+
+
+def _within(numbers: NDArray[np.uint16], limit: int) -> NDArray[np.uint16]:
+    """Return the numbers, 0 in place of those that an array of this size has no place for."""
+    return np.where(numbers < limit, numbers, 0)
+
+
+def _unread(link: LinkStatus, read: Resume) -> int:
+    """Return how far the PLC's newest event was ahead of the newest one read; it may lie back."""
+    if link.boot_id != read.boot_id:
+        return 0
+    ahead = (link.head_sequence - read.sequence) & 0xFFFF_FFFF
+    return ahead if ahead < 1 << 31 else 0
 
 
 def _copy(to: Records, records: Records) -> None:

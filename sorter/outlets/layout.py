@@ -19,7 +19,8 @@ from plc_adapters.contract import (
     STATION_NUMBER_MAX,
     LinkStatus,
 )
-from sorter.ports import BRANDS_MAX, CHUTE, HostCount
+from sorter.outlets.pauses import GC_NUMBERS
+from sorter.ports import BRANDS_MAX, CHUTE, CLASSES_MAX, HostCount
 
 MAGIC = b"SORTBRD1"
 """First bytes of every board."""
@@ -31,8 +32,10 @@ LEDGER_TERMS_MAX = 8
 PIECES_SHOWN_MAX = 512
 """Pieces in flight of one line that the page can draw; the count in flight is not limited by it."""
 NAMES_BYTES = 4096
-"""JSON list of counter names, ledger terms or brands."""
+"""JSON list of counter names, ledger terms, brands or service classes."""
 PROBLEM_BYTES = 240
+QUEUES = ("commands", "host_answers")
+"""What waits at a line for its next turn."""
 RATE_WINDOW_S = 60
 """The rate per hour is measured over so many seconds, or since the start if that is shorter."""
 
@@ -88,10 +91,12 @@ HEAD = np.dtype(
         ("ready", "i8"),
         ("started_ns", "i8"),
         ("beat_ns", "i8"),
+        ("gc", "i8", (len(GC_NUMBERS),)),
     ]
 )
 """Begins every board. ``beat_ns`` is the machine's monotonic clock, so that no step of the wall
-clock makes a living process look dead; ``started_ns`` is Unix time; ``ready`` 1 once it works."""
+clock makes a living process look dead; ``started_ns`` is Unix time; ``ready`` 1 once it works;
+``gc`` is what its garbage collector cost."""
 
 SHOWN = np.dtype(
     [
@@ -119,6 +124,7 @@ LINE = np.dtype(
         ("plan_name", "S64"),
         ("plan_version", "i8"),
         ("brands", f"S{NAMES_BYTES}"),
+        ("classes", f"S{NAMES_BYTES}"),
         ("groups", "S32", (CHUTE_NUMBER_MAX + 1,)),
         ("reported", "i8"),
         ("link", "i8", (len(LINK_NUMBERS),)),
@@ -126,7 +132,12 @@ LINE = np.dtype(
         ("counters", "i8", (COUNTERS_MAX,)),
         ("dispositions", "i8", (DISPOSITIONS_MAX,)),
         ("stations", "i8", (STATION_NUMBER_MAX + 1,)),
+        ("known_stations", "i8", (STATION_NUMBER_MAX + 1,)),
         ("outcomes", "i8", (BRANDS_MAX, OUTCOMES_MAX)),
+        ("class_outcomes", "i8", (CLASSES_MAX, OUTCOMES_MAX)),
+        ("ended_by", "i8", (DISPOSITIONS_MAX,)),
+        ("queues", "i8", (len(QUEUES), 2)),
+        ("unread", "i8"),
         ("ledger", "i8", (LEDGER_TERMS_MAX,)),
         ("rate_second", "i8", (RATE_WINDOW_S,)),
         ("rate_inducted", "i8", (RATE_WINDOW_S,)),
@@ -143,9 +154,12 @@ LINE = np.dtype(
 )
 """One line. ``generation`` is odd while the line writes; ``published_ns`` is the line's own clock;
 ``groups`` names the chute group each chute serves; ``reported`` is 1 once the link has told how it
-stands; ``host`` is what is counted of the upstream host; ``outcomes`` counts ended pieces by brand
-and DischargeStatus; ``rate_second`` and ``rate_inducted`` are the inductions as counted in each of
-the last seconds (monotonic)."""
+stands; ``known_stations`` is 1 for each that the site file names; ``outcomes`` counts ended pieces
+by brand and DischargeStatus, ``class_outcomes`` by service class and it, ``ended_by`` by the
+disposition they ended with; ``queues`` is how many wait in each of QUEUES and how many may;
+``unread`` the events in the PLC's ring that were not read when its header was; ``host`` is what is
+counted of the upstream host; ``rate_second`` and ``rate_inducted`` are the inductions as counted in
+each of the last seconds (monotonic)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 from plc_adapters.contract import Records
 from sorter.errors import UnavailableError
 from sorter.outlets.layout import HEAD, MAGIC
+from sorter.outlets.pauses import GC_NUMBERS, GcPauses
 
 BEAT_STALE_S = 3.0
 """A process that has not beaten for so long is taken for dead or stuck."""
@@ -37,6 +38,8 @@ class BoardFile:
         Raises:
             UnavailableError: the file can't be made.
         """
+        self.gc = GcPauses()
+        """Copied to the board with each beat; whoever measures puts its own here."""
         self._monotonic = monotonic
         temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
         try:
@@ -60,6 +63,7 @@ class BoardFile:
 
     def beat(self) -> None:
         """Tell the readers that this process lives."""
+        self.head["gc"] = [getattr(self.gc, name) for name in GC_NUMBERS]
         self.head["beat_ns"] = self._monotonic()
 
 

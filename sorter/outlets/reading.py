@@ -17,12 +17,14 @@ from sorter.outlets.layout import (
     LINE,
     LINE_HEAD,
     LINK_NUMBERS,
+    QUEUES,
     RECORDER,
     JournalStatus,
     from_text,
     quantile,
 )
 from sorter.outlets.mapped import BoardSource, Monotonic
+from sorter.outlets.pauses import GcPauses
 from sorter.ports import HostCount
 
 READ_TRIES = 50
@@ -84,8 +86,12 @@ class LineView:
     @property
     def brands(self) -> list[str]:
         """Brand codes by number; the one at 0 stands for "not known"."""
-        text = from_text(self._row["brands"])
-        return [str(name) for name in json.loads(text)] if text else [""]
+        return _listed(self._row["brands"])
+
+    @property
+    def classes(self) -> list[str]:
+        """Service classes by number; the one at 0 stands for "not known"."""
+        return _listed(self._row["classes"])
 
     @property
     def chutes(self) -> Records:
@@ -110,10 +116,39 @@ class LineView:
         return counts
 
     @property
+    def known_stations(self) -> NDArray[np.bool_]:
+        """bool[STATION_NUMBER_MAX + 1]: which stations the site file names."""
+        known: NDArray[np.bool_] = self._row["known_stations"] != 0
+        return known
+
+    @property
     def outcomes(self) -> NDArray[np.int64]:
         """int64[BRANDS_MAX, OUTCOMES_MAX]: pieces ended since the start, by DischargeStatus."""
         counts: NDArray[np.int64] = self._row["outcomes"]
         return counts
+
+    @property
+    def class_outcomes(self) -> NDArray[np.int64]:
+        """int64[CLASSES_MAX, OUTCOMES_MAX]: the same by service class."""
+        counts: NDArray[np.int64] = self._row["class_outcomes"]
+        return counts
+
+    @property
+    def ended_by(self) -> NDArray[np.int64]:
+        """int64[DISPOSITIONS_MAX]: the same by the disposition that a piece ended with."""
+        counts: NDArray[np.int64] = self._row["ended_by"]
+        return counts
+
+    @property
+    def queues(self) -> dict[str, tuple[int, int]]:
+        """How many wait in each queue of the line, and how many may."""
+        told = [(waiting, limit) for waiting, limit in self._row["queues"].tolist()]
+        return dict(zip(QUEUES, told, strict=True))
+
+    @property
+    def unread(self) -> int:
+        """Events in the PLC's ring that were not read when its header was."""
+        return int(self._row["unread"])
 
     def host(self, count: HostCount) -> int:
         """Return what the line counted of the upstream host since its process began."""
@@ -189,6 +224,7 @@ class ProcessView:
     problem: str
     """Why it is not to be trusted: it is dead or stuck; empty while it lives."""
     journal: JournalStatus
+    gc: GcPauses
     lines: tuple[LineView, ...]
 
     def line(self, name: str) -> LineView | None:
@@ -223,6 +259,7 @@ class BoardReader:
             ready=bool(head["ready"][0]),
             problem=self._source.problem(head),
             journal=JournalStatus(**numbers, problem=from_text(process["journal_problem"][0])),
+            gc=GcPauses(*head["gc"][0].tolist()),
             lines=tuple(LineView(_whole(rows[i : i + 1]), counters, terms) for i in range(count)),
         )
 
@@ -241,6 +278,7 @@ class RecorderView:
     """What is wrong, empty while all is well."""
     alive: bool
     """Whether the process beats."""
+    gc: GcPauses
 
 
 class RecorderBoardReader:
@@ -261,6 +299,7 @@ class RecorderBoardReader:
             connected=bool(record["connected"][0]) and not dead,
             problem=dead or from_text(record["problem"][0]),
             alive=not dead,
+            gc=GcPauses(*record["head"]["gc"][0].tolist()),
         )
 
 
@@ -279,6 +318,12 @@ def _whole(row: Records) -> Records:
             return copy
         time.sleep(READ_PAUSE_S)
     return copy
+
+
+def _listed(raw: bytes) -> list[str]:
+    """Return names by number as a board holds them; before any was told, only the one at 0."""
+    text = from_text(raw)
+    return [str(name) for name in json.loads(text)] if text else [""]
 
 
 def _share(part: int, whole: int) -> float | None:

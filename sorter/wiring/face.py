@@ -6,6 +6,7 @@ from sorter.centre.asker import Asker, Limits
 from sorter.centre.host import HttpHost
 from sorter.config import SiteFile, Upstream
 from sorter.errors import ConfigError
+from sorter.outlets.pauses import GcWatch
 from sorter.outlets.questions import QuestionReader
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
 from sorter.outlets.shadows import Shadows
@@ -40,6 +41,7 @@ def run_face(site: SiteFile) -> None:
         Shadows(state.shadows),
         [line.name for line in site.lines],
         asker_of(site.upstream, state) if site.upstream else None,
+        GcWatch().start().pauses,
     )
     app = create_app(face)
     settle_memory()

@@ -17,7 +17,8 @@ from sorter.errors import ConfigError, FencedError, JournalError
 from sorter.journal.reader import recovery
 from sorter.journal.thread import CommitThread
 from sorter.journal.writer import JournalWriter
-from sorter.line.host_desk import HostDesk
+from sorter.line.commands import COMMANDS_MAX
+from sorter.line.host_desk import ANSWERS_MAX, HostDesk
 from sorter.line.ledger import ledger_of
 from sorter.line.loop import LineLoop
 from sorter.line.recovery import recover
@@ -26,6 +27,7 @@ from sorter.line.tracking import COUNTER_NAMES, Tracking
 from sorter.line.warmup import warm_up
 from sorter.outlets.board import BoardWriter, LineBoard, chutes_of_groups
 from sorter.outlets.layout import JournalStatus
+from sorter.outlets.pauses import GcWatch
 from sorter.outlets.questions import QuestionRing
 from sorter.plans.image import map_image
 from sorter.plans.machine import load_chutes
@@ -110,6 +112,7 @@ async def run_line(site: SiteFile) -> None:
         journal.offer_snapshot(number, tracking.snapshot())
     committing.start()
     settle_memory()
+    board.set_gc(GcWatch().start().pauses)
     board.set_ready()
     try:
         control = Control(socket_path(state), {line.loop.name: line.life for line in lines})
@@ -143,15 +146,21 @@ def _make_line(
     decider = Decider(plan, pre_advice)
     hold_versions(line.name, decider, tracking, state.versions(line.name))
     metal = line.machine
-    outlet = board.line(number, lambda: ledger_of(tracking).as_dict(), metal.speed_mm_s, metal.kind)
+    outlet = board.line(
+        number, lambda: ledger_of(tracking).as_dict(), metal.speed_mm_s, metal.kind, metal.stations
+    )
     groups = chutes_of_groups(metadata["groups"], plan.group_first, plan.group_chutes)
-    outlet.set_plan(metadata["name"], metadata["version"], metadata["brands"], groups)
+    brands, classes = metadata["brands"], metadata["service_classes"]
+    outlet.set_plan(metadata["name"], metadata["version"], brands, classes, groups)
     adapter = create(line.adapter, number, line.link, clock.now_ns)
     desk = HostDesk(line.name, ring)
-    desk.set_names(metadata["brands"], metadata["service_classes"])
+    desk.set_names(brands, classes)
     desk.ask_again(tracking.in_flight(), tracking.chutes, clock.now_ns())
     outlet.host_counts = desk.counts
     loop = LineLoop(number, line.name, adapter, tracking, decider, journal, outlet, clock, desk)
+    outlet.queues = lambda: (
+        (loop.commands.waiting, COMMANDS_MAX), (desk.waiting, ANSWERS_MAX),
+    )  # fmt: skip
 
     def keep() -> None:
         journal.offer_snapshot(number, tracking.snapshot())

@@ -291,12 +291,12 @@ class PlanLife:
         active = Active.of(version, order.who, order.why, self._now(), self._active.version)
         path = self._state.active_plan(self.name)
         await _in_thread(lambda: write_active(path, active))
-        brands = loaded.metadata["brands"]
+        brands, classes = loaded.metadata["brands"], loaded.metadata["service_classes"]
 
         def swap() -> None:
             self._decider.activate(loaded.plan)
-            self._outlet.set_plan(version.name, version.number, brands, loaded.groups)
-            self.desk.set_names(brands, loaded.metadata["service_classes"])
+            self._outlet.set_plan(version.name, version.number, brands, classes, loaded.groups)
+            self.desk.set_names(brands, classes)
 
         self._active = active
         await self._note(

@@ -7,6 +7,7 @@ from sorter.clock import Clock, SystemClock
 from sorter.config import SiteFile
 from sorter.errors import ConfigError, UnavailableError
 from sorter.outlets.board import RecorderBoardWriter
+from sorter.outlets.pauses import GcWatch
 from sorter.outlets.record import Recording
 from sorter.store.records import RecordStore
 from sorter.wiring.paths import StatePaths
@@ -36,6 +37,8 @@ class Recorder:
         self._plans = PlanRecorder(self._state, self._names, store)
         self._recording = Recording(self._state.journal, self._names, store)
         self._problem = "the database was not reached yet"
+        self._watch = GcWatch()
+        self._board.set_gc(self._watch.pauses)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record until told to stop; then record what the journals hold by then.
@@ -43,6 +46,7 @@ class Recorder:
         Raises:
             JournalError: a journal is of another version.
         """
+        self._watch.start()
         beat = asyncio.create_task(self._beat())
         last_maintained = 0.0
         try:
@@ -70,6 +74,7 @@ class Recorder:
             beat.cancel()
             await asyncio.gather(beat, return_exceptions=True)
             self._tell()
+            self._watch.stop()
             await self._store.close()
 
     async def _maintain(self) -> None:

@@ -138,7 +138,7 @@ class Site:
             folder / "line.board", ["loop-1"], COUNTER_NAMES, LEDGER_TERMS, self.clock
         )
         self.line = self.writer.line(0, lambda: ledger_of(self.tracking).as_dict(), 2_000)
-        self.line.set_plan("hub", 4, ["", "HX"], {1: "north"})
+        self.line.set_plan("hub", 4, ["", "HX"], ["", "next_day"], {1: "north"})
         self.recorder = RecorderBoardWriter(folder / "recorder.board", self.clock)
         self.recorder.update(rows=12, batches=3, lag_seconds=0.5, connected=True, problem="")
 

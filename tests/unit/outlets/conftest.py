@@ -53,8 +53,10 @@ class Lab:
         self.writer = BoardWriter(
             path, ["loop-1", "loop-2"], COUNTER_NAMES, LEDGER_TERMS, self.clock
         )
-        self.line = self.writer.line(0, lambda: ledger_of(self.tracking).as_dict(), 2_000)
-        self.line.set_plan("hub", 4, ["", "HX", "QY"], {1: "north", 2: "south"})
+        self.line = self.writer.line(
+            0, lambda: ledger_of(self.tracking).as_dict(), 2_000, stations=[1]
+        )
+        self.line.set_plan("hub", 4, ["", "HX", "QY"], ["", "next_day"], {1: "north", 2: "south"})
         self.sequence = 0
 
     def events(self, kind: EventKind, pieces: list[int], **fields: int) -> Records:

@@ -30,7 +30,7 @@ from sorter.outlets.layout import (
 )
 from sorter.outlets.mapped import BEAT_STALE_S
 from sorter.outlets.reading import BoardReader, LineView, RecorderBoardReader
-from sorter.ports import BATCH_MAX
+from sorter.ports import BATCH_MAX, DECISION, PIECE, Batch
 
 Lab = Any
 SECOND_NS = 1_000_000_000
@@ -343,3 +343,17 @@ def test_a_line_that_writes_a_board_loads_neither_metrics_nor_http() -> None:
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     assert output == b"set()\n"
+
+
+def test_more_ended_pieces_than_are_held_back_are_counted_too(lab: Lab) -> None:
+    """A turn may end every piece of the table: their PLC has started anew."""
+    ended = np.zeros(HELD_MAX + 1, PIECE)
+    ended["outcome"] = DischargeStatus.LOST
+    nothing = lab.events(EventKind.SENSOR, []), np.zeros(0, DECISION)
+    for pieces in (ended[:3], ended, ended[:HELD_MAX], ended[:1]):
+        lab.line.record(Batch(0, *nothing, pieces), lab.tracking, lab.link, 0)
+    lab.publish()
+    view = BoardReader(lab.path).read().lines[0]
+    told = 3 + HELD_MAX + 1 + HELD_MAX + 1
+    assert view.outcomes[0, DischargeStatus.LOST] == told
+    assert view.class_outcomes[0, DischargeStatus.LOST] == view.ended_by[0] == told

@@ -1,6 +1,8 @@
 """The exposition: its names, its children, its numbers."""
 
+import gc
 import re
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,13 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
-from plc_adapters.contract import Disposition, EventKind
+from plc_adapters.contract import DischargeStatus, Disposition, EventKind
 from sorter.clock import SystemClock
 from sorter.line.tracking import COUNTER_NAMES
 from sorter.outlets.board import RecorderBoardWriter
-from sorter.outlets.metrics import (
-    COVERED_COUNTERS,
-    LABELLED_COUNTERS,
-    PLAIN_COUNTERS,
-    Exposition,
-)
+from sorter.outlets.line_metrics import COVERED_COUNTERS, LABELLED_COUNTERS, PLAIN_COUNTERS
+from sorter.outlets.metrics import Exposition
+from sorter.outlets.pauses import GcWatch
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
 from sorter.outlets.shadows import Shadows
 
@@ -29,7 +28,7 @@ Lab = Any
 NOT_BASE_UNITS = ("_ms", "_us", "_ns", "milliseconds", "minutes", "_mm", "kilobytes", "percent")
 LABELS = {
     *("site", "line", "chute", "state", "station", "result", "cause", "status", "outcome"),
-    *("disposition", "brand", "term", "plan", "version", "le"),
+    *("disposition", "brand", "service_class", "queue", "process", "term", "plan", "version", "le"),
 }
 """Every label has few values; no piece and no waybill among them."""
 
@@ -116,6 +115,70 @@ def test_numbers_are_those_of_the_line(running: Lab) -> None:
     assert value(metrics, "sorter_answer_seconds_sum", **one) == pytest.approx(0.006)
 
 
+def test_ended_pieces_are_told_by_class_and_by_why_they_went_there(lab: Lab) -> None:
+    lab.turn(lab.events(EventKind.INDUCTED, [1, 2], station=1))
+    lab.tracking.pieces["service_class"][:2] = (1, 0)
+    lab.tracking.pieces["disposition"][:2] = (Disposition.ROUTED, Disposition.NO_READ)
+    lab.turn(lab.events(EventKind.DISCHARGED, [1, 2], status=DischargeStatus.SORTED, chute=2))
+    lab.publish()
+    metrics = scrape(lab)
+    for service_class in ("next_day", "unknown"):
+        labels = {"line": "loop-1", "service_class": service_class, "outcome": "sorted"}
+        assert value(metrics, "sorter_class_pieces_ended_total", **labels) == 1
+    for disposition, pieces in (("routed", 1), ("no_read", 1), ("overflow", 0)):
+        labels = {"line": "loop-1", "disposition": disposition}
+        assert value(metrics, "sorter_disposition_pieces_ended_total", **labels) == pieces
+
+
+def test_other_classes_of_a_plan_count_anew(lab: Lab) -> None:
+    lab.run_pieces([1])
+    lab.line.set_plan("hub", 5, ["", "HX", "QY"], ["", "same_day"], {})
+    lab.publish()
+    metrics = scrape(lab)
+    ended = {"line": "loop-1", "outcome": "sorted"}
+    labels = {**ended, "service_class": "unknown"}
+    assert value(metrics, "sorter_class_pieces_ended_total", **labels) == 0
+    assert value(metrics, "sorter_class_pieces_ended_total", **ended, service_class="same_day") == 0
+    assert value(metrics, "sorter_brand_pieces_ended_total", **ended, brand="unknown") == 1
+
+
+def test_queues_and_what_the_plc_still_holds_are_told(lab: Lab) -> None:
+    lab.line.queues = lambda: ((2, 64), (3, 1024))
+    lab.turn(lab.events(EventKind.INDUCTED, [1, 2], station=1))
+    lab.link.head_sequence = 7
+    lab.publish()
+    metrics = scrape(lab)
+    assert value(metrics, "sorter_queue_length", line="loop-1", queue="commands") == 2
+    assert value(metrics, "sorter_queue_length_max", line="loop-1", queue="host_answers") == 1024
+    assert value(metrics, "sorter_plc_events_unread", line="loop-1") == 5
+    lab.link.head_sequence = 1  # Read before what came since.
+    lab.publish()
+    assert value(scrape(lab), "sorter_plc_events_unread", line="loop-1") == 0
+
+
+def test_pauses_of_the_collector_are_told_by_process(running: Lab) -> None:
+    watch = GcWatch().start()
+    try:
+        running.writer.set_gc(watch.pauses)
+        gc.collect()
+        running.writer.beat()
+    finally:
+        watch.stop()
+    metrics = scrape(running)
+    for process, pauses in (("line", watch.pauses.count), ("recorder", 0), ("face", 0)):
+        labels = {"process": process}
+        assert value(metrics, "sorter_gc_pause_seconds_count", **labels) == pauses
+    assert value(metrics, "sorter_gc_pause_max_seconds", process="line") > 0
+
+
+def test_promtool_finds_no_fault_with_the_metrics(running: Lab) -> None:
+    text = exposition(running).render("")[0]
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, check=False
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
+
+
 def test_every_child_is_there_before_the_first_piece(lab: Lab) -> None:
     lab.publish()
     metrics = scrape(lab)
@@ -130,6 +193,7 @@ def test_every_child_is_there_before_the_first_piece(lab: Lab) -> None:
         labels = {"line": "loop-1", "brand": brand, "outcome": "sorted"}
         assert value(metrics, "sorter_brand_pieces_ended_total", **labels) == 0
     assert value(metrics, "sorter_answer_seconds_count", line="loop-1") == 0
+    assert value(metrics, "sorter_station_pieces_inducted_total", line="loop-1", station="1") == 0
 
 
 def test_without_processes_only_their_absence_is_told(tmp_path: Path) -> None:
@@ -137,7 +201,9 @@ def test_without_processes_only_their_absence_is_told(tmp_path: Path) -> None:
     recorder = RecorderBoardReader(tmp_path / "recorder.board")
     text = Exposition("lyg", lines, recorder, Shadows(Path("none"))).render("")[0].decode()
     metrics = {metric.name: metric for metric in text_string_to_metric_families(text)}
-    assert set(metrics) == {"sorter_line_process_up", "sorter_recorder_up"}
+    own = {"sorter_gc_pause_seconds", "sorter_gc_pause_max_seconds"}
+    assert set(metrics) == {"sorter_line_process_up", "sorter_recorder_up"} | own
+    assert {s.labels["process"] for name in own for s in metrics[name].samples} == {"face"}
     assert value(metrics, "sorter_line_process_up") == 0
     assert value(metrics, "sorter_recorder_up") == 0
 

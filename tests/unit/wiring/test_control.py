@@ -51,8 +51,15 @@ class Shown:
     def __init__(self) -> None:
         self.plans: list[int] = []
 
-    def set_plan(self, name: str, version: int, brands: list[str], groups: dict[int, str]) -> None:
-        assert (name, brands, groups) == ("hub", ["", "HX"], {})
+    def set_plan(
+        self,
+        name: str,
+        version: int,
+        brands: list[str],
+        classes: list[str],
+        groups: dict[int, str],
+    ) -> None:
+        assert (name, brands, classes, groups) == ("hub", ["", "HX"], ["", "next_day"], {})
         self.plans.append(version)
 
 
