@@ -1,7 +1,7 @@
 """Moves what the journals hold into the store: each batch once, and with it how far it reaches."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -14,10 +14,12 @@ from sorter.ports import Batch
 class Store(Protocol):
     """Where records go; every call may raise UnavailableError, and may then be made again."""
 
-    async def position(self, line: str) -> tuple[int, int]:
-        """Return the journal's segment and offset up to which a line's records are written."""
+    async def position(self, line: str, seat: int) -> tuple[int, int]:
+        """Return how far the journal of the host in a line's seat is written: segment, offset."""
 
-    async def write(self, line: str, batches: Sequence[Batch], position: tuple[int, int]) -> int:
+    async def write(
+        self, line: str, batches: Sequence[Batch], position: tuple[int, int], seat: int
+    ) -> int:
         """Write batches and the position after them, all or nothing; return the rows added."""
 
 
@@ -26,6 +28,7 @@ class Followed:
     """One line's journal, and what was read of it but not written yet."""
 
     name: str
+    seat: int
     follower: Follower
     recorded: Position
     batches: list[Batch] = field(default_factory=list)
@@ -35,13 +38,14 @@ class Recording:
     """Follows the journals of all lines into one store."""
 
     def __init__(
-        self, folder: Path, names: Sequence[str], store: Store, disk: Disk = SYSTEM_DISK
+        self, folder: Path, seats: Mapping[str, int], store: Store, disk: Disk = SYSTEM_DISK
     ) -> None:
         """Read nothing yet.
 
         Args:
             folder: The journal; it has a folder a line.
-            names: Of the lines, by number.
+            seats: The lines by name, in the order of their numbers, and in which seat of each
+                line's PLC this host sits.
             store: Where their records go.
             disk: Where the folder lies.
         """
@@ -49,7 +53,7 @@ class Recording:
         self.transactions = 0
         self.lines: list[Followed] = []
         self._folder = folder
-        self._names = names
+        self._seats = list(seats.items())
         self._store = store
         self._disk = disk
 
@@ -60,7 +64,7 @@ class Recording:
             UnavailableError: the store is away.
         """
         if not self.lines:
-            self.lines = [await self._follow(number) for number in range(len(self._names))]
+            self.lines = [await self._follow(number) for number in range(len(self._seats))]
 
     async def step(self) -> int:
         """Read and write once for each line; return the batches written.
@@ -76,7 +80,7 @@ class Recording:
             position = line.follower.position
             if not line.batches:
                 continue
-            self.rows += await self._store.write(line.name, line.batches, position)
+            self.rows += await self._store.write(line.name, line.batches, position, line.seat)
             self.transactions += 1
             wrote += len(line.batches)
             line.recorded = position
@@ -84,7 +88,7 @@ class Recording:
         return wrote
 
     async def _follow(self, number: int) -> Followed:
-        name = self._names[number]
-        position = Position(*await self._store.position(name))
+        name, seat = self._seats[number]
+        position = Position(*await self._store.position(name, seat))
         follower = Follower(self._folder / name, number, position, self._disk)
-        return Followed(name, follower, position)
+        return Followed(name, seat, follower, position)

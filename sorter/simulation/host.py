@@ -153,9 +153,11 @@ class Host:
 class SimulatedRecorder:
     """The recorder process in one life."""
 
-    def __init__(self, disk: SimulatedDisk, store: SimulatedStore, settings: Settings) -> None:
+    def __init__(
+        self, disk: SimulatedDisk, store: SimulatedStore, settings: Settings, seat: int = 0
+    ) -> None:
         self.disk = ProcessDisk(disk)
-        self.recording = Recording(JOURNAL, [LINE], store, self.disk)
+        self.recording = Recording(JOURNAL, {LINE: seat}, store, self.disk)
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
 

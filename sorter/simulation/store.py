@@ -25,17 +25,19 @@ class SimulatedStore:
         self.away = False
         self.stalled = False
         self.loses_answers = 0
-        self._positions: dict[str, tuple[int, int]] = {}
+        self._positions: dict[tuple[str, int], tuple[int, int]] = {}
         self._chance = random.Random(f"{seed}:store")  # noqa: S311 - a run must be repeatable
         self._trace = trace
         self._checks_duplicates = checks_duplicates
 
-    async def position(self, line: str) -> tuple[int, int]:
-        """Return how far a line's journal is written."""
+    async def position(self, line: str, seat: int) -> tuple[int, int]:
+        """Return how far the journal of a line's host is written."""
         await self._reach()
-        return self._positions.get(line, (0, 0))
+        return self._positions.get((line, seat), (0, 0))
 
-    async def write(self, line: str, batches: Sequence[Batch], position: tuple[int, int]) -> int:
+    async def write(
+        self, line: str, batches: Sequence[Batch], position: tuple[int, int], seat: int
+    ) -> int:
         """Commit batches and position together."""
         await self._reach()
         rows = 0
@@ -43,7 +45,7 @@ class SimulatedStore:
             rows += self._insert(self.events, batch.events, "sequence")
             rows += self._insert(self.decisions, batch.decisions, "event_sequence")
             rows += self._insert(self.pieces, batch.pieces, "piece_id")
-        self._positions[line] = position
+        self._positions[line, seat] = position
         self._trace.note("store", f"{rows} rows, up to {position}")
         if self.loses_answers:
             self.loses_answers -= 1

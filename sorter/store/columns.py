@@ -41,6 +41,7 @@ class Table:
         name: Table.
         record: Its records' dtype.
         key: Instant the table is partitioned by, as field and column.
+        identity: Columns by which two records of a line are of the same, whenever heard of.
         instants: Further instants, field to column; 0 becomes NULL.
         renamed: Fields whose column has another name.
     """
@@ -50,10 +51,12 @@ class Table:
         name: str,
         record: np.dtype[np.void],
         key: tuple[str, str],
+        identity: tuple[str, ...],
         instants: dict[str, str],
         renamed: dict[str, str],
     ) -> None:
         self.name = name
+        self.identity = identity
         self.staging = f"staged_{name}"
         self.key_field, self.key_column = key
         self.columns = list(_columns(record, key, instants, renamed))
@@ -75,9 +78,30 @@ class Table:
             "ON CONFLICT DO NOTHING"
         )
 
+    @property
+    def insert_unless_known(self) -> str:
+        """SQL that makes rows of what is staged and of which the line has no record yet.
+
+        Another host may have heard of the same at another instant: then :attr:`insert` would make
+        a second row of it. $1 is the line's name; $2 and $3 bound the instants to look at, in
+        microseconds since 1970.
+        """
+        same = " AND ".join(f"known.{name} = {self.staging}.{name}" for name in self.identity)
+        return (
+            self.insert.removesuffix("ON CONFLICT DO NOTHING")
+            + f"WHERE NOT EXISTS (SELECT FROM {self.name} known WHERE known.line = $1 AND {same} "
+            f"AND known.{self.key_column} BETWEEN {_instant('$2::bigint')} "
+            f"AND {_instant('$3::bigint')}) ON CONFLICT DO NOTHING"
+        )
+
     def rows(self, records: Records) -> Iterable[tuple[Any, ...]]:
         """Return records as rows for the temporary table."""
         return zip(*(column.values(records) for column in self.columns), strict=True)
+
+    def near(self, records: Records) -> tuple[int, int]:
+        """Return between which instants another host can have heard of these, in microseconds."""
+        micros = _micros(records[self.key_field])
+        return int(micros.min()) - US_PER_DAY, int(micros.max()) + US_PER_DAY
 
     def days(self, records: Records) -> set[int]:
         """Return the UTC days since 1970 that these records belong to."""
@@ -194,12 +218,18 @@ def _chutes(records: Records) -> list[Any]:
 
 
 EVENTS = Table(
-    "event", EVENT, ("host_receive_ns", "received_at"), {"event_ns": "event_at"}, renamed={}
+    "event",
+    EVENT,
+    ("host_receive_ns", "received_at"),
+    ("boot_id", "sequence"),
+    {"event_ns": "event_at"},
+    renamed={},
 )
 DECISIONS = Table(
     "decision",
     DECISION,
     ("decided_ns", "decided_at"),
+    ("boot_id", "event_sequence", "revision"),
     {"deadline_ns": "deadline_at"},
     renamed={"group": "chute_group"},
 )
@@ -207,6 +237,7 @@ PIECES = Table(
     "piece",
     PIECE,
     ("ended_ns", "ended_at"),
+    ("boot_id", "piece_id"),
     {"inducted_ns": "inducted_at", "scanned_ns": "scanned_at"},
     renamed={"group": "chute_group"},
 )

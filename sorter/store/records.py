@@ -23,6 +23,11 @@ DAYS_KNOWN_MAX = 1_000
 """Days remembered as having a partition; past that they are asked for again."""
 CLOSE_S = 5.0
 
+_TAKE_TURN = "SELECT pg_advisory_xact_lock(hashtextextended('sorter line ' || $1, 0))"
+"""The recorders of a line's hosts write one after the other, so that each sees what the other
+wrote."""
+_HAS_OTHER = "SELECT EXISTS (SELECT FROM journal_position WHERE line = $1 AND seat <> $2)"
+
 T = TypeVar("T")
 
 
@@ -65,8 +70,10 @@ class RecordStore:
             except address.BROKEN:
                 connection.terminate()
 
-    async def position(self, line: str) -> tuple[int, int]:
+    async def position(self, line: str, seat: int = 0) -> tuple[int, int]:
         """Return the journal's segment and offset up to which a line's records are written.
+
+        Each host of a line has a journal of its own, told by its seat at the PLC.
 
         Raises:
             UnavailableError: the database is away.
@@ -74,21 +81,27 @@ class RecordStore:
 
         async def read(connection: Any) -> tuple[int, int]:
             row = await connection.fetchrow(
-                "SELECT segment, offset_bytes FROM journal_position WHERE line = $1", line
+                "SELECT segment, offset_bytes FROM journal_position WHERE line = $1 AND seat = $2",
+                line,
+                seat,
             )
             return (row["segment"], row["offset_bytes"]) if row else (0, 0)
 
         return await self._with_connection(read)
 
-    async def write(self, line: str, batches: Sequence[Batch], position: tuple[int, int]) -> int:
+    async def write(
+        self, line: str, batches: Sequence[Batch], position: tuple[int, int], seat: int = 0
+    ) -> int:
         """Write batches and the position after them: all of it or nothing.
 
-        Records that are there already are left as they are, so a write may be repeated.
+        Records that are there already are left as they are, so a write may be repeated; so is
+        what the line's other host has recorded before.
 
         Args:
             line: Name of the line all batches are of.
             batches: In the journal's order.
             position: Segment and offset after the last one.
+            seat: Whose journal it is.
 
         Returns:
             Rows that were not there before.
@@ -106,12 +119,12 @@ class RecordStore:
         async def write(connection: Any) -> int:
             await self._ensure_days(connection, records)
             try:
-                return await _write(connection, line, records, position)
+                return await _write(connection, (line, seat), records, position)
             except (asyncpg.CheckViolationError, asyncpg.UndefinedTableError):
                 # A partition known here was dropped by another who maintains the same database.
                 self._days.clear()
                 await self._ensure_days(connection, records)
-                return await _write(connection, line, records, position)
+                return await _write(connection, (line, seat), records, position)
 
         return await self._with_connection(write)
 
@@ -227,22 +240,38 @@ class RecordStore:
 
 
 async def _write(
-    connection: Any, line: str, records: dict[Table, Records], position: tuple[int, int]
+    connection: Any,
+    journal: tuple[str, int],
+    records: dict[Table, Records],
+    position: tuple[int, int],
 ) -> int:
+    line, seat = journal
     written = 0
     async with connection.transaction():
+        await connection.execute(_TAKE_TURN, line)
+        has_other = await connection.fetchval(_HAS_OTHER, line, seat)
+        if has_other:
+            # Of all ways to look for the same record only the index is never slow.
+            await connection.execute("SET LOCAL enable_hashjoin = off")
+            await connection.execute("SET LOCAL enable_mergejoin = off")
         for table, part in records.items():
             for chunk in _chunks(part):
                 await connection.copy_records_to_table(
                     table.staging, records=table.rows(chunk), columns=table.staged_names
                 )
-            done: str = await connection.execute(table.insert, line)
+            if has_other:
+                done: str = await connection.execute(
+                    table.insert_unless_known, line, *table.near(part)
+                )
+            else:
+                done = await connection.execute(table.insert, line)
             written += int(done.rpartition(" ")[2])
         await connection.execute(
-            "INSERT INTO journal_position (line, segment, offset_bytes) VALUES ($1, $2, $3) "
-            "ON CONFLICT (line) DO UPDATE "
+            "INSERT INTO journal_position (line, seat, segment, offset_bytes) "
+            "VALUES ($1, $2, $3, $4) ON CONFLICT (line, seat) DO UPDATE "
             "SET segment = excluded.segment, offset_bytes = excluded.offset_bytes",
             line,
+            seat,
             *position,
         )
     return written

@@ -4,7 +4,9 @@ import asyncio
 from enum import StrEnum
 
 from sorter.config import SiteFile
+from sorter.wiring.paths import StatePaths
 from sorter.wiring.process import end_with_parent, set_up_logging
+from sorter.wiring.state_lock import held
 
 
 class Part(StrEnum):
@@ -17,13 +19,23 @@ class Part(StrEnum):
 
 
 def run_part(part: Part, site: SiteFile) -> None:
-    """Run one process until it is told to stop.
+    """Run one process until it is told to stop; it is the only one of its kind on its state_dir.
+
+    Raises:
+        UnavailableError: another such process runs on this state_dir.
+    """
+    end_with_parent()
+    set_up_logging()
+    with held(StatePaths(site.site.state_dir).lock(part), f"{part} process"):
+        _run(part, site)
+
+
+def _run(part: Part, site: SiteFile) -> None:
+    """Run a part.
 
     The imports stand in the branches because a line must load neither an HTTP nor a database
     library, and a face no kernel.
     """
-    end_with_parent()
-    set_up_logging()
     match part:
         case Part.LINE:
             from sorter.wiring.line import run_line  # noqa: PLC0415

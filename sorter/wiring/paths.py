@@ -25,6 +25,10 @@ class StatePaths:
         """Folder of what lives only as long as the processes: boards."""
         return self.root / "run"
 
+    def lock(self, owner: str) -> Path:
+        """File that the one process of that name on this state_dir holds locked."""
+        return self.run / f"{owner}.lock"
+
     @property
     def line_board(self) -> Path:
         """Shared memory of the line process."""

@@ -35,7 +35,8 @@ class Recorder:
         self._clock = clock
         self._board = RecorderBoardWriter(self._state.recorder_board, clock)
         self._plans = PlanRecorder(self._state, self._names, store)
-        self._recording = Recording(self._state.journal, self._names, store)
+        seats = {line.name: line.link.seat for line in site.lines}
+        self._recording = Recording(self._state.journal, seats, store)
         self._problem = "the database was not reached yet"
         self._watch = GcWatch()
         self._board.set_gc(self._watch.pauses)

@@ -16,6 +16,7 @@ from sorter.store.embedded import EmbeddedPostgres
 from sorter.wiring.parts import Part
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.process import PARENT_VARIABLE, stop_on_signals
+from sorter.wiring.state_lock import held
 
 RESTART_FIRST_S = 0.2
 RESTART_MAX_S = 10.0
@@ -130,8 +131,9 @@ class Supervisor:
     async def run_until(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set, then end everything in order."""
         self.state.make()
-        self._check_port()
         async with AsyncExitStack() as stack:
+            stack.enter_context(held(self.state.lock("service"), "service"))
+            self._check_port()
             stack.push_async_callback(asyncio.to_thread, self._stop_database)
             await asyncio.gather(
                 asyncio.to_thread(self._prepare), asyncio.to_thread(self._start_database)

@@ -63,6 +63,37 @@ def test_lines_with_the_same_numbers_are_apart(dsn: str) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("order", ["the dead one first", "the other first", "both at once"])
+def test_what_both_hosts_of_a_line_journaled_is_recorded_once(dsn: str, order: str) -> None:
+    # The first host died with pieces 31 to 40 journaled of which the PLC had not heard that they
+    # are safe; so the second one was told of them again, at instants of its own.
+    died, went_on = batch(1, 40), batch(31, 30, at_ns=NOW_NS + 700_000_000)
+    stores = store_of(dsn), store_of(dsn)
+
+    async def run() -> None:
+        for seat, store in enumerate(stores):
+            await store.write(LINE, [], (1, 1), seat)
+        journals = [(died, (1, 9)), (went_on, (5, 9))]
+
+        async def record(seat: int) -> None:
+            await stores[seat].write(LINE, [journals[seat][0]], journals[seat][1], seat)
+
+        if order == "both at once":
+            await asyncio.gather(record(0), record(1))
+        else:
+            for seat in (0, 1) if order == "the dead one first" else (1, 0):
+                await record(seat)
+        assert await stores[1].position(LINE, 0) == (1, 9)
+        assert await stores[0].position(LINE, 1) == (5, 9)
+        for store in stores:
+            await store.close()
+
+    asyncio.run(run())
+    once = [("event", "sequence", 240), ("decision", "event_sequence", 60)]
+    for table, key, count in [*once, ("piece", "piece_id", 60)]:
+        assert ask(dsn, f"SELECT count(*), count(DISTINCT {key}) FROM {table}") == [(count, count)]
+
+
 def test_no_records_still_move_the_position(dsn: str) -> None:
     async def run() -> None:
         store = store_of(dsn)
