@@ -16,13 +16,14 @@ from fastapi.staticfiles import StaticFiles
 
 import sorter
 from sorter.api import models, views
+from sorter.api.commands import commands_router
 from sorter.api.control import LineControl, control_router
 from sorter.api.health import checks
 from sorter.api.jobs import JobDesk, jobs_router
 from sorter.api.pieces import Histories, PieceStore
 from sorter.api.plans import plans_router
 from sorter.api.pre_advice import pre_advice_router
-from sorter.api.problems import Problem, ProblemError, handle_problems, problem, responses
+from sorter.api.problems import Problem, handle_problems, no_line, problem, responses
 from sorter.api.shadow import shadow_router
 from sorter.errors import UnavailableError
 from sorter.outlets.metrics import Exposition
@@ -97,10 +98,7 @@ class Face:
         view = self.lines.read()
         line = view.line(name)
         if line is None:
-            names = ", ".join(other.name for other in view.lines)
-            raise ProblemError(
-                HTTPStatus.NOT_FOUND, f"no line {name[:80]!r} here; there are: {names}"
-            )
+            raise no_line(name, (other.name for other in view.lines))
         return view, line
 
 
@@ -135,7 +133,9 @@ def create_app(face: Face) -> FastAPI:
     handle_problems(app)
     app.include_router(_health(face))
     app.include_router(_lines(face))
-    app.include_router(_pieces(face))
+    histories = Histories(face.store)
+    app.include_router(_pieces(histories))
+    app.include_router(commands_router(histories, face.names))
     app.include_router(control_router(face.control))
     app.include_router(shadow_router(face.control, face.shadows))
     app.include_router(plans_router(face.jobs, face.names))
@@ -244,9 +244,8 @@ def _lines(face: Face) -> APIRouter:
     return router
 
 
-def _pieces(face: Face) -> APIRouter:
+def _pieces(histories: Histories) -> APIRouter:
     router = APIRouter(tags=["pieces"])
-    histories = Histories(face.store)
 
     @router.get(
         "/pieces/{code:path}",

@@ -6,12 +6,13 @@ from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from sorter.api.bodies import Responsible, Text, described, read_body
 from sorter.api.problems import ProblemError, responses
 from sorter.errors import CommandError, Refusal
+from sorter.plans.versions import PAGE_MAX
 
 STATUS = {
     Refusal.REFUSED: HTTPStatus.CONFLICT,
@@ -23,6 +24,8 @@ STATUS = {
 
 ANN = {"who": "ann", "why": "night shift"}
 """Who and why, in examples."""
+Before = Annotated[int | None, Query(ge=1, description="Versions below this number.")]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="Versions told at most.")]
 Expect = Annotated[int, Field(strict=True, ge=1)]
 """Version that must be active, so that of two who change it at once one is told; 409 if another."""
 
@@ -87,9 +90,13 @@ def control_router(control: LineControl) -> APIRouter:
     ask = partial(ask_line, control)
 
     @router.get("/lines/{line}/plans", operation_id="listPlans")
-    async def plans(line: str) -> Response:
-        """The versions of a line's plan: which is active, which waits, which are still in use."""
-        return await ask("state", line)
+    async def plans(line: str, before: Before = None, limit: Limit = PAGE_MAX) -> Response:
+        """The versions of a line's plan: which is active, which waits, which are still in use.
+
+        The newest ones by number; ``next_before`` (null at the oldest) is the next page's
+        ``before``. Who activated which, and why: ``GET /lines/{line}/commands``.
+        """
+        return await ask("state", line, before=before, limit=limit)
 
     @router.post(
         "/lines/{line}/plans/activate", operation_id="activatePlan", responses=refusals,

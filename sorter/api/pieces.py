@@ -1,7 +1,7 @@
-"""The history of a piece, from the store."""
+"""The history of a piece, and what lines were told, from the store."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 
@@ -39,6 +39,21 @@ class PieceStore(Protocol):
             code: A waybill, a piece id, or line/boot/piece.
         """
 
+    async def line_commands(
+        self, line: str, actions: list[str], before: str, limit: int
+    ) -> dict[str, Any]:
+        """Return what a line was told, the newest first.
+
+        Args:
+            line: Its name.
+            actions: Of these kinds; all if empty.
+            before: ``next_before`` of the page before; empty for the newest.
+            limit: At most so many.
+
+        Returns:
+            ``{"commands": [...], "next_before": "..."}``; the latter None on the last page.
+        """
+
 
 class StoreAwayError(UnavailableError):
     """The store did not answer."""
@@ -71,13 +86,7 @@ class Histories:
             StoreAwayError: the database is away.
         """
         code = _checked(code)
-        if self._asking >= QUERIES_MAX:
-            raise StoreAwayError(f"{QUERIES_MAX} histories are being looked up; ask again")
-        self._asking += 1
-        try:
-            history = await ask(self._store.piece_history(code), QUERY_TIMEOUT_S)
-        finally:
-            self._asking -= 1
+        history = await self._ask(lambda: self._store.piece_history(code))
         if not history:
             raise ProblemError(
                 HTTPStatus.NOT_FOUND,
@@ -85,6 +94,25 @@ class Histories:
                 "(a piece appears here once the recorder has written it)",
             )
         return history
+
+    async def of_line(
+        self, line: str, actions: list[str], before: str, limit: int
+    ) -> dict[str, Any]:
+        """Return a page of what a line was told, as the store does.
+
+        Raises:
+            StoreAwayError: the database is away, or too many questions at once.
+        """
+        return await self._ask(lambda: self._store.line_commands(line, actions, before, limit))
+
+    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        if self._asking >= QUERIES_MAX:
+            raise StoreAwayError(f"{QUERIES_MAX} histories are being looked up; ask again")
+        self._asking += 1
+        try:
+            return await ask(question(), QUERY_TIMEOUT_S)
+        finally:
+            self._asking -= 1
 
 
 def _checked(code: str) -> str:

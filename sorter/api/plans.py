@@ -3,7 +3,6 @@
 Each is a job (:mod:`sorter.api.jobs`): the answer says where it is.
 """
 
-from http import HTTPStatus
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Request, Response
@@ -12,7 +11,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from sorter.api.bodies import Body, Responsible, described, read_body
 from sorter.api.control import ANN
 from sorter.api.jobs import Job, JobDesk, accepted, reserve
-from sorter.api.problems import ProblemError, responses
+from sorter.api.problems import no_line, responses
 
 PLAN_BODY_BYTES_MAX = 33_554_432
 """Size of a request that brings plans, their tables or recorded pieces along."""
@@ -128,10 +127,7 @@ def plans_router(desk: JobDesk, lines: list[str]) -> APIRouter:
     ) -> Job:
         body = await read_body(request, model, PLAN_BODY_BYTES_MAX)
         if line not in lines:
-            names = ", ".join(lines)
-            raise ProblemError(
-                HTTPStatus.NOT_FOUND, f"no line {line[:80]!r} here; there are: {names}"
-            )
+            raise no_line(line, lines)
         job = reserve(desk, kind, line)
         await desk.begin(job, body.model_dump(mode="json"))
         return accepted(job, response)

@@ -1,6 +1,7 @@
 """Errors as problem+json (RFC 9457): what is wrong, with what, and what to do."""
 
 import logging
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -51,6 +52,13 @@ class ProblemError(Exception):
         self.status = status
         self.detail = detail
         self.more = more
+
+
+def no_line(name: str, lines: Iterable[str]) -> ProblemError:
+    """Return the problem of a line that is not here."""
+    return ProblemError(
+        HTTPStatus.NOT_FOUND, f"no line {name[:80]!r} here; there are: {', '.join(lines)}"
+    )
 
 
 class ProblemResponse(Response):

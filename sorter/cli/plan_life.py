@@ -9,15 +9,18 @@ import typer
 from sorter.config import Line, SiteFile, load_site
 from sorter.errors import CommandError, Refusal
 from sorter.outlets.shadows import Shadows
-from sorter.plans.versions import list_versions
+from sorter.plans.versions import PAGE_MAX, versions_page
 from sorter.wiring.active import read_active, read_json
 from sorter.wiring.control_client import LineClient
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.prepare import is_current, make_plan_version, newest_of, os_user
 
-LIST_HELP = """List the versions of the plans of a site, the active one marked with *.
+LIST_HELP = """List the newest versions of the plans of a site, the active one marked with *.
 
-Example: sorter plan list --config site.toml
+Older ones: --before the number that the last line names. Who activated what, and why, is in the
+database: GET /lines/{line}/commands.
+
+Example: sorter plan list --config site.toml --line loop-1 --before 101
 """
 ACTIVATE_HELP = """Activate a version of a plan on a running line; a plan's file is compiled first.
 
@@ -61,18 +64,28 @@ def register(app: typer.Typer) -> None:
     app.command("rollback", help=ROLLBACK_HELP)(roll_back)
 
 
-def list_plans(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
+def list_plans(
+    config: Config,
+    line: Annotated[str, typer.Option(help="One line; all if left out.")] = "",
+    before: Annotated[int | None, typer.Option(min=1, help="Versions below this number.")] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=PAGE_MAX, help="Versions of each line at most.")
+    ] = PAGE_MAX,
+    as_json: AsJson = False,  # noqa: FBT002 - an option
+) -> None:
     """List versions."""
     site = load_site(config)
     state = StatePaths(site.site.state_dir)
     told: list[dict[str, Any]] = []
-    for line in site.lines:
-        active = read_active(state.active_plan(line.name))
+    for listed in [line_of(site, line)] if line else site.lines:
+        versions, next_before = versions_page(state.versions(listed.name), before, limit)
+        active = read_active(state.active_plan(listed.name))
         told.append({
-            "line": line.name,
+            "line": listed.name,
             "active": active.version if active else None,
-            "pending": read_json(state.pending_plan(line.name)),
-            "versions": [each.as_dict() for each in list_versions(state.versions(line.name))],
+            "pending": read_json(state.pending_plan(listed.name)),
+            "versions": [each.as_dict() for each in versions],
+            "next_before": next_before,
         })  # fmt: skip
     if as_json:
         typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
@@ -88,6 +101,8 @@ def list_plans(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002
         if line_told["pending"]:
             waits = line_told["pending"]
             typer.echo(f"  version {waits['version']} waits for {waits['when']}, by {waits['who']}")
+        if line_told["next_before"]:
+            typer.echo(f"  older ones: --before {line_told['next_before']}")
 
 
 def activate(

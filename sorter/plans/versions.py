@@ -27,6 +27,8 @@ from sorter.plans.plan import Plan, load_plan
 
 VERSIONS_MAX = 9_999
 """Versions of one line's plan."""
+PAGE_MAX = 100
+"""Versions told at once."""
 SOURCES_MAX = 64
 """Files that one version is made of."""
 SOURCE_BYTES_MAX = 64 << 20
@@ -102,6 +104,31 @@ def list_versions(folder: Path) -> list[PlanVersion]:
     """
     found = [path for path in folder.glob("*.json") if _NAME.fullmatch(path.name)]
     return [_read(path) for path in sorted(found)]
+
+
+def versions_page(
+    folder: Path, before: int | None = None, limit: int = PAGE_MAX
+) -> tuple[list[PlanVersion], int | None]:
+    """Return some of a line's versions, and where to go on.
+
+    Args:
+        folder: The line's versions.
+        before: Those below this number; the newest if None.
+        limit: At most so many.
+
+    Returns:
+        The versions by number, and ``before`` of the next older page; None if this is the last.
+
+    Raises:
+        ConfigError: one of them is damaged.
+    """
+    paths = sorted(
+        path
+        for path in folder.glob("*.json")
+        if _NAME.fullmatch(path.name) and (before is None or int(path.name[:4]) < before)
+    )
+    page = [_read(path) for path in paths[-limit:]]
+    return page, page[0].number if len(paths) > limit else None
 
 
 def find_version(folder: Path, number: int) -> PlanVersion | None:

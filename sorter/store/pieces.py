@@ -1,4 +1,4 @@
-"""The history of a piece, for the face and ``sorter trace``."""
+"""The history of a piece and of a line, for the face and ``sorter trace``."""
 
 import asyncio
 import re
@@ -22,6 +22,7 @@ from plc_adapters.contract import (
 from sorter.errors import UnavailableError
 from sorter.store import address
 from sorter.store.columns import text_of
+from sorter.store.plans import read_commands
 
 CONNECTIONS_MAX = 4
 """Connections of the face; the rest of what the server has is the recorder's and people's."""
@@ -162,6 +163,19 @@ class PieceHistories:
 
         pieces = await self._ask(look_up)
         return {"code": code, "pieces": pieces} if pieces else None
+
+    async def line_commands(
+        self, line: str, actions: list[str], before: str, limit: int
+    ) -> dict[str, Any]:
+        """Return a page of what a line was told, as :func:`~sorter.store.plans.read_commands` does.
+
+        Raises:
+            UnavailableError: the database is away, or nothing was ever recorded in it.
+        """
+        found: dict[str, Any] = await self._ask(
+            lambda connection: read_commands(connection, line, actions, before, limit)
+        )
+        return found
 
     async def _ask(self, question: Callable[[Any], Any]) -> Any:
         if self._pool is None:

@@ -1,7 +1,7 @@
-"""Writes versions of sort plans and commands of lines into PostgreSQL, each once."""
+"""Versions of sort plans and commands of lines in PostgreSQL: each written once, and read back."""
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 
@@ -92,3 +92,51 @@ async def write_commands(connection: Any, rows: list[CommandRow]) -> None:
             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
             rows,
         )
+
+
+# An index of the primary key is walked from its place on, so a page costs the same wherever it is.
+_COMMANDS = """
+SELECT number, at, action, version, previous, chute, name, who, why FROM line_command
+WHERE line = $1 AND (at, number) < ($2, $3) AND (cardinality($4::text[]) = 0 OR action = ANY($4))
+ORDER BY at DESC, number DESC LIMIT $5
+"""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_END = (datetime(9999, 1, 1, tzinfo=UTC), 0)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+async def read_commands(
+    connection: Any, line: str, actions: list[str], before: str, limit: int
+) -> dict[str, Any]:
+    """Return a page of what a line was told, the newest first.
+
+    Args:
+        connection: asyncpg connection.
+        line: Its name.
+        actions: Of these kinds; all if empty.
+        before: ``next_before`` of the page before (microseconds since 1970, a number); empty for
+            the newest.
+        limit: At most so many.
+
+    Returns:
+        ``{"commands": [...], "next_before": "..."}``; the latter None on the last page. A number
+        that is about nothing is None.
+    """
+    microseconds, _, number = before.partition("-")
+    place = (_EPOCH + int(microseconds) * _MICROSECOND, int(number)) if before else _END
+    rows = await connection.fetch(_COMMANDS, line, *place, actions, limit + 1)
+    page = rows[:limit]
+    last = page[-1] if len(rows) > limit else None
+    return {
+        "commands": [
+            {
+                **row,
+                "at": row["at"].isoformat(timespec="milliseconds"),
+                **{name: row[name] or None for name in ("version", "previous", "chute")},
+            }
+            for row in page
+        ],
+        "next_before": f"{(last['at'] - _EPOCH) // _MICROSECOND}-{last['number']}"
+        if last
+        else None,
+    }

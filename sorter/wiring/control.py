@@ -16,7 +16,7 @@ from plc_adapters.contract import CHUTE_NUMBER_MAX
 from sorter.assignment.tables import CODE_MAX, HOLDS_ALL
 from sorter.errors import CommandError, Refusal
 from sorter.line.host_desk import HostDesk
-from sorter.plans.versions import VERSIONS_MAX
+from sorter.plans.versions import PAGE_MAX, VERSIONS_MAX
 from sorter.ports import HOST_ANSWER, HostAnswer
 from sorter.wiring.control_client import HOST_ANSWERS_MAX, check_owner
 from sorter.wiring.plan_life import NOW, Order, PlanLife
@@ -117,9 +117,11 @@ class Release(_Request):
 
 
 class State(_Request):
-    """Tell what is active, waiting, locked."""
+    """Tell what is active, waiting, locked; and of the versions those below a number."""
 
     command: Literal["state"]
+    before: Annotated[int, Field(strict=True, ge=1)] | None = None
+    limit: Annotated[int, Field(strict=True, ge=1, le=PAGE_MAX)] = PAGE_MAX
 
 
 _AnyRequest = Activate | RollBack | Lock | Release | Shadow | Reload | HostAnswers | State
@@ -243,7 +245,7 @@ class Control:
             case HostAnswers():
                 return {"taken": _take(life.desk, request.answers)}
             case State():
-                return await life.state()
+                return await life.state(request.before, request.limit)
 
 
 def _take(desk: HostDesk, rows: list[HostAnswerRow]) -> int:

@@ -23,15 +23,19 @@ from sorter.line.host_desk import HostDesk
 from sorter.line.tracking import Tracking
 from sorter.outlets.board import LineBoard, chutes_of_groups
 from sorter.plans.image import map_image
-from sorter.plans.versions import PlanVersion, list_versions, need_version, write_whole
+from sorter.plans.versions import (
+    PAGE_MAX,
+    PlanVersion,
+    need_version,
+    versions_page,
+    write_whole,
+)
 from sorter.wiring.active import Active, read_active, read_json, write_active
 from sorter.wiring.command_log import ACTIVATE, ROLL_BACK, START, CommandLog
 from sorter.wiring.paths import StatePaths
 
 WATCH_S = 0.05
 """Pause between two looks at what waits and at which versions are in use."""
-VERSIONS_TOLD_MAX = 100
-"""Versions that the state tells, the newest."""
 NOW, EMPTY = "now", "empty"
 
 T = TypeVar("T")
@@ -204,14 +208,16 @@ class PlanLife:
                          self.name, active.name, who, why)  # fmt: skip
             return {"line": self.name, "pre_advice": active.name, "version": active.version}
 
-    async def state(self) -> dict[str, Any]:
+    async def state(self, before: int | None = None, limit: int = PAGE_MAX) -> dict[str, Any]:
         """Return what is active, what waits, what is locked, and the newest versions.
+
+        Of versions those below ``before``, the newest ``limit`` of them; ``next_before`` goes on.
 
         ``pieces`` counts those on the sorter by version; where that is not among ``held`` (or 0, as
         before the first decision for a piece first heard of late), they go by the active one.
         """
         folder = self._state.versions(self.name)
-        versions = await _in_thread(lambda: list_versions(folder))
+        versions, next_before = await _in_thread(lambda: versions_page(folder, before, limit))
         in_flight = self._tracking.versions_in_flight()
         return {
             "line": self.name,
@@ -222,7 +228,8 @@ class PlanLife:
             "locked": self._locks,
             "quarantined": self._tracking.quarantined,
             "commands": [asdict(each) for each in self._log.newest],
-            "versions": [each.as_dict() for each in versions[-VERSIONS_TOLD_MAX:]],
+            "versions": [each.as_dict() for each in versions],
+            "next_before": next_before,
         }
 
     async def watch(self) -> None:

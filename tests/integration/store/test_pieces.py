@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sorter.errors import UnavailableError
 from sorter.ports import PIECE, Batch
 from sorter.store.embedded import EmbeddedPostgres
 from sorter.store.pieces import PIECES_MAX, RECORDS_PER_PIECE_MAX, PieceHistories
+from sorter.store.plans import CommandRow
 from sorter.store.records import RecordStore
 from tests.integration.store.conftest import NOW_NS, SetClock, ask, batch, put, until
 
@@ -156,6 +158,41 @@ def test_codes_that_have_no_name_are_told_by_number(dsn: str) -> None:
 def test_a_database_without_tables_is_told(dsn: str) -> None:
     with pytest.raises(UnavailableError, match="no records yet; start the recorder"):
         history(dsn, "QH1")
+
+
+def test_what_a_line_was_told_is_read_page_by_page(dsn: str) -> None:
+    at = datetime(2026, 11, 26, 4, tzinfo=UTC)
+    kinds = ["activate", "lock", "rollback", "lock", "activate"]
+    rows = [
+        # Two at one instant; one of a log that began anew, with lower numbers at a later instant.
+        CommandRow(LINE, 1 + n % 4, at + timedelta(seconds=n // 2), kind, n, 0, 0, "", "ann", "why")
+        for n, kind in enumerate(kinds, 1)
+    ]
+
+    async def write() -> None:
+        store = RecordStore(dsn, 30, SetClock())
+        await store.write(LINE, [batch(1)], (1, 1))
+        await store.write_commands(rows)
+        await store.write_commands([rows[0]._replace(line="loop-2")])
+        await store.close()
+
+    async def read(*actions: str, limit: int) -> list[list[int]]:
+        histories = PieceHistories(dsn)
+        await histories.open()
+        pages: list[list[int]] = []
+        before: str | None = ""
+        while before is not None:
+            page = await histories.line_commands(LINE, list(actions), before, limit)
+            json.dumps(page)
+            pages.append([command["version"] for command in page["commands"]])
+            before = page["next_before"]
+        await histories.close()
+        return pages
+
+    asyncio.run(write())
+    assert asyncio.run(read(limit=2)) == [[5, 4], [3, 2], [1]]
+    assert asyncio.run(read(limit=5)) == [[5, 4, 3, 2, 1]]
+    assert asyncio.run(read("activate", "rollback", limit=2)) == [[5, 3], [1]]
 
 
 def test_many_questions_share_few_connections(dsn: str) -> None:

@@ -64,6 +64,17 @@ class KnownPieces:
         self.asked.append(code)
         return KNOWN.get(code)
 
+    async def line_commands(
+        self, line: str, actions: list[str], before: str, limit: int
+    ) -> dict[str, Any]:
+        await self.ping()
+        self.asked.append(f"{line} {actions} {before!r} {limit}")
+        told = {
+            "number": 17, "at": "2026-11-25T14:05:00.125+00:00", "action": "activate", "who": "ann",
+            "why": "night", "version": 4, "previous": 3, "chute": None, "name": "hub",
+        }  # fmt: skip
+        return {"commands": [told], "next_before": "1795615500125000-17"}
+
 
 class ToldLine:
     """A line that does what it is told, unless it is to refuse."""

@@ -232,6 +232,11 @@ def test_questions_at_once_are_bounded() -> None:
             await self.go.wait()
             return {"pieces": [code]}
 
+        async def line_commands(
+            self, line: str, actions: list[str], before: str, limit: int
+        ) -> dict[str, Any]:
+            raise AssertionError
+
     async def ask() -> None:
         store = Slow()
         histories = Histories(store)

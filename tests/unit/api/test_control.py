@@ -21,13 +21,15 @@ def post(client: Client, path: str, **body: object) -> int:
 
 def test_commands_reach_the_line(site: Site, client: Client) -> None:
     assert client.get("/lines/loop-1/plans").json() == {"line": "loop-1"}
+    client.get("/lines/loop-1/plans?before=40&limit=10")
     assert post(client, ACTIVATE, version=3, when="empty", expect=2) == 200
     assert post(client, "/lines/loop-1/plans/rollback", replace=True, expect=3) == 200
     assert post(client, "/lines/loop-1/chutes/12/lock") == 200
     assert post(client, "/lines/loop-1/chutes/12/unlock") == 200
     line = {"line": "loop-1"}
     assert site.control.told == [
-        {**line, "command": "state"},
+        {**line, "command": "state", "before": None, "limit": 100},
+        {**line, "command": "state", "before": 40, "limit": 10},
         {**line, **BODY, "command": "activate", "version": 3, "when": "empty", "expect": 2,
          "replace": False},
         {**line, **BODY, "command": "rollback", "expect": 3, "replace": True},
@@ -78,3 +80,19 @@ def test_what_is_wrong_reaches_no_line(
     assert detail in answer.json()["detail"]
     assert answer.json()["title"] == HTTPStatus(status).phrase
     assert site.control.told == []
+
+
+def test_what_a_line_was_told_is_asked_for_page_by_page(site: Site, client: Client) -> None:
+    path = "/lines/loop-1/commands"
+    page = client.get(path).json()
+    assert (page["line"], page["commands"][0]["who"]) == ("loop-1", "ann")
+    more = f"?action=activate&action=rollback&limit=1&before={page['next_before']}"
+    assert client.get(path + more).status_code == 200
+    assert site.store.asked == [
+        "loop-1 [] '' 200", "loop-1 ['activate', 'rollback'] '1795615500125000-17' 1",
+    ]  # fmt: skip
+    assert client.get("/lines/loop-9/commands").status_code == 404
+    for wrong in ("before=yesterday", "before=1-" + "9" * 30, "limit=201", "action=steal"):
+        assert client.get(f"{path}?{wrong}").status_code == 422
+    site.store.away = "gone"
+    assert client.get(path).status_code == 503

@@ -10,7 +10,14 @@ from sorter.assignment.warmup import empty_plan
 from sorter.errors import ConfigError
 from sorter.plans import versions
 from sorter.plans.image import map_image
-from sorter.plans.versions import Origin, find_version, list_versions, make_version, need_version
+from sorter.plans.versions import (
+    Origin,
+    find_version,
+    list_versions,
+    make_version,
+    need_version,
+    versions_page,
+)
 
 
 def build(number: int) -> tuple[PlanArrays, dict[str, Any]]:
@@ -54,6 +61,20 @@ def test_numbers_rise_above_all_there_are(tmp_path: Path, origin: Origin) -> Non
     assert numbers == [1, 2, 42, 43]
     assert [version.number for version in list_versions(tmp_path)] == numbers
     assert len({version.digest for version in list_versions(tmp_path)}) == 4
+
+
+def test_versions_are_told_page_by_page(tmp_path: Path, origin: Origin) -> None:
+    assert versions_page(tmp_path) == ([], None)
+    for above in (0, 0, 41, 0):
+        make_version(tmp_path, build, origin, above)
+    pages, before = [], None
+    while True:
+        page, before = versions_page(tmp_path, before, 2)
+        pages.append([version.number for version in page])
+        if before is None:
+            break
+    assert pages == [[42, 43], [1, 2]]
+    assert versions_page(tmp_path, 42, 1)[1] == 2
 
 
 def test_limits_are_kept(tmp_path: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,6 +179,9 @@ def test_versions_beyond_those_in_use_are_refused_until_pieces_have_left(rig: Ri
         rig.tracking.apply(events)
         answer = await rig.ask("activate", version=beyond, **ANN)
         assert answer["active"]["version"] == beyond
+        newest = await rig.ask("state", limit=2)
+        numbers = [version["number"] for version in newest["versions"]]
+        assert (numbers, newest["next_before"]) == ([VERSIONS - 1, VERSIONS], VERSIONS - 1)
         state = await rig.ask("state")
         assert state["held"] == [1, 2, 3, 5, 6, 7, 8, 9]
         assert state["pieces"] == {str(version): 1 for version in (1, 2, 3, 5, 6, 7, 8)}

@@ -53,6 +53,15 @@ def test_versions_by_number(folder: Path) -> None:
     assert sum(chute["after"] for chute in found["chutes"] if chute["chute"] < 3) == 5
 
 
+def test_versions_are_listed_page_by_page(folder: Path) -> None:
+    (told,) = orjson.loads(run(folder, "list", "--limit", "1", "--json"))
+    assert ([v["number"] for v in told["versions"]], told["next_before"]) == ([2], 2)
+    assert "older ones: --before 2" in run(folder, "list", "--limit", "1")
+    older = run(folder, "list", "--line", "loop", "--before", "2")
+    assert "*    1" in older
+    assert "older" not in older
+
+
 def test_a_version_that_is_not_there_or_nobodys(folder: Path) -> None:
     site = str(folder / "site.toml")
     told = CliRunner().invoke(app, ["plan", "prove", "7", "--config", site])
