@@ -80,16 +80,38 @@ def render(history: dict[str, Any]) -> list[str]:
 def _head(piece: dict[str, Any]) -> list[str]:
     """Return what identifies a piece and how it ended."""
     name = f"{piece['line']}/{piece['boot_id']}/{piece['piece_id']}"
-    head = f"piece {name}  waybill {piece['waybill'] or 'not known'}"
+    head = [f"piece {name}  waybill {piece['waybill'] or 'not known'}"]
+    if piece["upstream"]:
+        head.append(f"  {_upstream(piece['upstream'])}")
     if piece["in_flight"]:
-        return [head, "  still on the sorter"]
+        return [*head, "  still on the sorter"]
     chute = f" into chute {piece['chute']}" if piece["chute"] else ""
     slack = "" if piece["slack_ms"] is None else f", least slack {piece['slack_ms']} ms"
     return [
-        head,
+        *head,
         f"  {piece['outcome']}{chute} at {piece['ended_at']}: {piece['disposition']}, "
         f"lap {piece['lap']}, plan version {piece['plan_version'] or 'none'}{slack}",
     ]
+
+
+def _upstream(told: dict[str, Any]) -> str:
+    """Return what became of asking the upstream host."""
+    times = f", {told['asked']} times" if told["asked"] > 1 else ""
+    asked = f"upstream host asked at {told['asked_at']}{times}"
+    if not told["answers"]:
+        return f"{asked}: no answer{' in time' if told['late'] else ' yet'}"
+    late = ", late" if told["late"] else ""
+    after = "" if told["answered_after_ms"] is None else f" after {told['answered_after_ms']} ms"
+    return f"{asked}: answered{after}{late}: {_said(told['answers'][0])}"
+
+
+def _said(host: dict[str, Any]) -> str:
+    """Return what the upstream host said, in words."""
+    if host["said"] == "unknown":
+        return "it does not know the piece"
+    parts = [f"destination {host['destination']}"] if host["destination"] else []
+    parts += [f"holds {','.join(host['holds'])}"] if host["holds"] else []
+    return ", ".join(parts)
 
 
 def _event(event: dict[str, Any]) -> str:
@@ -114,4 +136,6 @@ def _decision(decision: dict[str, Any]) -> str:
     parts = [f"{'decided':11}", decision["disposition"], f"chutes {chutes}"]
     facts = ("destination", "group", "brand", "service_class", "plan_version", "revision")
     parts += [f"{name} {decision[name]}" for name in facts if decision[name]]
+    if decision["host"]:
+        parts.append(f"as the upstream host said: {_said(decision['host'])}")
     return "  ".join(parts)

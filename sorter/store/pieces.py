@@ -22,6 +22,7 @@ from plc_adapters.contract import (
 from sorter.errors import UnavailableError
 from sorter.store import address
 from sorter.store.columns import text_of
+from sorter.store.conversation import conversation, said_of
 from sorter.store.plans import read_commands
 
 CONNECTIONS_MAX = 4
@@ -139,7 +140,8 @@ class PieceHistories:
 
         Returns:
             ``{"code", "pieces": [...]}``, newest first. A piece that has not ended yet has
-            ``in_flight`` true and no outcome. Its events and decisions are in order of time.
+            ``in_flight`` true and no outcome. Its events and decisions are in order of time;
+            ``upstream`` is what the upstream host was asked and said, None if it was not asked.
 
         Raises:
             UnavailableError: the database is away, or nothing was ever recorded in it.
@@ -229,6 +231,7 @@ def _piece(key: Key, ended: list[Any], events: list[Any], decisions: list[Any]) 
     }
     if ended:
         piece |= _end(ended[0])
+    piece["upstream"] = conversation(decisions)
     piece["events"] = [_event(row) for row in events]
     piece["decisions"] = [_decision(row) for row in decisions]
     return piece
@@ -304,6 +307,7 @@ def _decision(row: Any) -> dict[str, Any]:
         "lap": row["lap"],
         "revision": row["revision"],
         "event_sequence": row["event_sequence"],
+        "host": said_of(row) if row["host_answer"] else None,
         **_routed(row),
     }
 

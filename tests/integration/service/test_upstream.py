@@ -160,6 +160,11 @@ def test_an_answer_after_the_last_chute_serves_the_next_lap(centre: Centre) -> N
     routed = [piece for piece in pieces if piece["disposition"] == D.ROUTED]
     assert {piece["chute"] for piece in routed} <= CHUTES_OUT
     assert min(piece["lap"] for piece in routed) == 1
+    status, told = centre.get(f"/pieces/loop/{routed[0]['boot_id']}/{routed[0]['piece_id']}")
+    assert status == 200
+    upstream = told["pieces"][0]["upstream"]
+    assert (upstream["late"], upstream["answers"][0]["said"]) == (False, "known")
+    assert upstream["answered_after_ms"] >= 2_000
 
 
 def test_without_an_answer_pieces_end_in_the_plans_chute_with_their_disposition(

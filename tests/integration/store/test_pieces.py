@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plc_adapters.contract import DischargeStatus, ScanStatus
+from plc_adapters.contract import DischargeStatus, Disposition, ScanStatus
+from sorter.cli.trace import render
 from sorter.errors import UnavailableError
-from sorter.ports import PIECE, Batch
+from sorter.ports import PIECE, Batch, HoldKind, HostAnswer
 from sorter.store.embedded import EmbeddedPostgres
 from sorter.store.pieces import PIECES_MAX, RECORDS_PER_PIECE_MAX, PieceHistories
 from sorter.store.plans import CommandRow
@@ -92,6 +93,75 @@ def test_a_piece_in_flight_is_found(dsn: str, code: str) -> None:
     assert piece["waybill"] == "QH1234567890"
     assert "outcome" not in piece
     assert len(piece["events"]) == 3
+
+
+def asked_of_host(*steps: tuple[Disposition, HostAnswer, int]) -> Batch:
+    """A piece decided so, second by second."""
+    whole = batch(3)
+    decisions = np.repeat(whole.decisions, len(steps))
+    for second, (decision, (disposition, answer, holds)) in enumerate(
+        zip(decisions, steps, strict=True)
+    ):
+        decision["disposition"], decision["revision"] = disposition, second
+        decision["decided_ns"] += second * SECOND
+        decision["host_answer"], decision["host_holds"] = answer, holds
+        decision["destination"] = 320706 if answer == HostAnswer.KNOWN else 0
+    return Batch(0, whole.events[:3], decisions, np.empty(0, PIECE))
+
+
+def test_what_the_upstream_host_was_asked_and_said(dsn: str) -> None:
+    waits, late = Disposition.AWAITING_HOST, Disposition.HOST_LATE
+    nothing, known = HostAnswer.NONE, HostAnswer.KNOWN
+    record(
+        dsn,
+        asked_of_host(
+            (waits, nothing, 0), (late, nothing, 0), (Disposition.ROUTED, known, 0),
+            (Disposition.DAMAGED, known, HoldKind.DAMAGED),
+        ),
+    )  # fmt: skip
+    found = history(dsn, "3")
+    piece = found["pieces"][0]
+    told = piece["upstream"]
+    assert (told["asked"], told["answered_after_ms"], told["late"]) == (2, 2000, True)
+    assert told["asked_at"] == piece["decisions"][0]["decided_at"]
+    assert told["answered_at"] == piece["decisions"][2]["decided_at"]
+    assert [(a["said"], a["destination"], a["holds"]) for a in told["answers"]] == [
+        ("known", 320706, []), ("known", 320706, ["DAMAGED"]),
+    ]  # fmt: skip
+    assert [d["host"] and d["host"]["said"] for d in piece["decisions"]] == [
+        None, None, "known", "known",
+    ]  # fmt: skip
+    text = "\n".join(render(found))
+    assert "2 times: answered after 2000 ms, late: destination 320706" in text
+    assert "as the upstream host said: destination 320706, holds DAMAGED" in text
+
+
+@pytest.mark.parametrize(
+    ("steps", "late", "told"),
+    [
+        ([Disposition.AWAITING_HOST], False, ": no answer yet"),
+        ([Disposition.AWAITING_HOST, Disposition.HOST_LATE], True, ": no answer in time"),
+    ],
+)
+def test_a_piece_without_the_hosts_answer(
+    dsn: str, steps: list[Disposition], late: bool, told: str
+) -> None:
+    record(dsn, asked_of_host(*((step, HostAnswer.NONE, 0) for step in steps)))
+    found = history(dsn, "3")
+    upstream = found["pieces"][0]["upstream"]
+    assert (upstream["late"], upstream["answers"], upstream["answered_at"]) == (late, [], None)
+    assert told in "\n".join(render(found))
+
+
+def test_a_host_that_does_not_know_the_piece_has_answered(dsn: str) -> None:
+    record(dsn, batch(4), asked_of_host(
+        (Disposition.AWAITING_HOST, HostAnswer.NONE, 0),
+        (Disposition.UNKNOWN_DESTINATION, HostAnswer.UNKNOWN, 0),
+    ))  # fmt: skip
+    assert "answered after 1000 ms: it does not know the piece" in "\n".join(
+        render(history(dsn, "3"))
+    )
+    assert history(dsn, "4")["pieces"][0]["upstream"] is None
 
 
 @pytest.mark.parametrize(
