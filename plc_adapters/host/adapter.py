@@ -1,8 +1,9 @@
 """The host's side of one PLC's mailbox: events in, instructions out, and a link that heals.
 
 One task uses it, one request at a time. The events expected next are polled, not the header: an
-event costs one round trip. Heartbeat and header go with each heartbeat period; whatever the header
-contradicts (another boot, another host, a gap) is settled there.
+event costs one round trip (:mod:`plc_adapters.host.event_ring`). Heartbeat and header go with each
+heartbeat period; whatever the header contradicts (another boot, another host, a gap) is settled
+there.
 """
 
 import asyncio
@@ -19,11 +20,10 @@ from plc_adapters.contract import (
     Records,
     Resume,
 )
+from plc_adapters.host.event_ring import NS_PER_MS, EventRing
 from plc_adapters.host.wire import LinkError, MailboxLink, Wire
-from plc_adapters.mailbox.acknowledgement import AcknowledgementGate
 from plc_adapters.mailbox.clock_map import ClockMap
 from plc_adapters.mailbox.codec import (
-    EventDecoder,
     Header,
     SeatHead,
     decode_header,
@@ -31,10 +31,9 @@ from plc_adapters.mailbox.codec import (
 )
 from plc_adapters.mailbox.outbox import Outbox
 from plc_adapters.mailbox.proof import prove_layout
-from plc_adapters.mailbox.sequences import advance, distance, oldest_kept
-from plc_adapters.mailbox.table import EVENT_SLOT, HEADER, event_address, seat_address
+from plc_adapters.mailbox.sequences import distance
+from plc_adapters.mailbox.table import HEADER, seat_address
 
-NS_PER_MS = 1_000_000
 RECONNECT_FIRST_MS = 50
 """Pause before the first new attempt; it doubles up to the link's ``reconnect_max_ms``."""
 EPOCH_MAX = 0xFFFFFFFF
@@ -59,22 +58,14 @@ class HostAdapter:
         make_wire: Callable[[], Wire],
     ) -> None:
         self.status = LinkStatus()
-        self._line = line
         self._link = link
         self._clock = clock
         self._make_wire = make_wire
         self._wire: Wire | None = None
-        self._decoder = EventDecoder(link.word_order, link.string_byte_order)
-        self._left_over = np.empty(0, EVENT)
-        """An event of the boot before, to be delivered first."""
         self._outbox = Outbox(link.seat, link.words_per_write, link.word_order)
-        self._gate = AcknowledgementGate()
         self._clock_map = ClockMap()
+        self._ring = EventRing(line, link, clock, self._clock_map, self.status)
         self._resume = Resume()
-        self._slots = 0
-        """Slots of the PLC's event ring."""
-        self._expected = 1
-        """Sequence of the event to read next."""
         self._claim = 0
         """Epoch this host claims; 0 before the first claim."""
         self._granted = False
@@ -86,8 +77,6 @@ class HostAdapter:
         self._pause_ms = RECONNECT_FIRST_MS
         self._plc_heartbeat = -1
         self._plc_alive_ns = 0
-        self._gap_since_ns = 0
-        """Since when the header has shown an event that its slot does not hold; 0 if it does."""
 
     async def open(self, resume: Resume) -> None:
         """Connect, prove the layout, claim the next epoch; return once granted.
@@ -101,9 +90,9 @@ class HostAdapter:
 
     async def read(self) -> Records:
         """Return the next EVENTs in order; an empty array after one poll period or while broken."""
-        if len(self._left_over):
-            events, self._left_over = self._left_over, np.empty(0, EVENT)
-            return events
+        left_over = self._ring.take_left_over()
+        if len(left_over):
+            return left_over
         if self._wire is None or not self._granted:
             await self._mend()
             return np.empty(0, EVENT)
@@ -128,7 +117,7 @@ class HostAdapter:
 
     def acknowledge(self, sequence: int) -> None:
         """Free the PLC's slots up to this event; sent with the next heartbeat."""
-        self._gate.offer(sequence)
+        self._ring.gate.offer(sequence)
 
     async def close(self) -> None:
         """Tell the PLC the last acknowledgement if it can be reached, and let the link go."""
@@ -154,7 +143,8 @@ class HostAdapter:
             await self._look(wire)
             if not self._granted:
                 return np.empty(0, EVENT)
-        events, whole = await self._read_slots(wire)
+        events, whole = await self._ring.read(wire)
+        self._note_taken(events)
         self.status.polls += 1
         # A read that came back full has more behind it; else the PLC gets its pause.
         pause_ns = 0 if whole else self._link.poll_period_ms * NS_PER_MS
@@ -168,37 +158,11 @@ class HostAdapter:
 
     def _owes_acknowledgement(self) -> bool:
         """Return whether a quarter of the ring waits to be freed before the next heartbeat."""
-        return distance(self._gate.accepted, self._sent_acknowledgement) > self._slots // 4
+        owed = distance(self._ring.gate.accepted, self._sent_acknowledgement)
+        return owed > self._ring.slots // 4
 
-    async def _read_slots(self, wire: Wire) -> tuple[Records, bool]:
-        """Return the EVENTs that the next slots hold, and whether all slots asked for held one."""
-        side_by_side = self._slots - self._expected % self._slots
-        wanted = min(self._link.words_per_read // EVENT_SLOT.size, side_by_side)
-        wanted = self._gate.slots_free(self._expected, wanted)
-        if wanted == 0:
-            return np.empty(0, EVENT), False
-        registers = await wire.read(
-            event_address(self._expected, self._slots), wanted * EVENT_SLOT.size
-        )
-        received_ns = self._clock()
-        before = self._expected
-        events, self._expected = self._decoder.decode(registers, before)
-        if self._expected != before:
-            self._gap_since_ns = 0
-        self._stamp(events, received_ns)
-        return events, distance(self._expected, before) == wanted
-
-    def _stamp(self, events: Records, received_ns: int) -> None:
-        """Say where and when the events are from, and learn what the PLC has taken."""
-        self.status.malformed_count = self._decoder.malformed
-        if not len(events):
-            return
-        events["line"] = self._line
-        events["boot_id"] = self.status.boot_id
-        events["host_receive_ns"] = received_ns
-        happened_ns = self._clock_map.to_host_ns(events["plc_time_ms"])
-        events["event_ns"] = np.minimum(happened_ns, received_ns)
-        self._gate.delivered = int(events["sequence"][-1])
+    def _note_taken(self, events: Records) -> None:
+        """Learn from the events which instructions the PLC has taken."""
         taken = events[
             (events["kind"] == EventKind.INSTRUCTED)
             & (events["status"] == AnswerStatus.ACCEPTED)
@@ -217,7 +181,7 @@ class HostAdapter:
     async def _beat(self, wire: Wire) -> None:
         """Write heartbeat, epoch and acknowledgement in one request."""
         self._heartbeat = (self._heartbeat + 1) & 0xFFFF
-        accepted = self._gate.accepted
+        accepted = self._ring.gate.accepted
         head = SeatHead(self._heartbeat, self._claim, accepted)
         await wire.write(
             seat_address(self._link.seat), encode_seat_head(head, self._link.word_order)
@@ -234,7 +198,7 @@ class HostAdapter:
             registers, self._link.peer, self._link.word_order, self._link.string_byte_order
         )
         header = decode_header(registers, self._link.word_order)
-        if header.boot_id != self.status.boot_id or header.event_slots != self._slots:
+        if header.boot_id != self.status.boot_id or header.event_slots != self._ring.slots:
             self._begin_boot(header)
         self._watch_heartbeat(header.heartbeat, received_ns)
         self._clock_map.sample(header.plc_time_ms, received_ns)
@@ -262,34 +226,14 @@ class HostAdapter:
             self.status.dropped_count += self._outbox.drop_all()
             return
         self._outbox.consume(header.consumed[self._link.seat])
-        self._close_gap(header)
+        if not self._ring.close_gap(header):
+            self._begin_behind(header)
 
     def _begin_boot(self, header: Header) -> None:
-        """Start with a PLC program that is new to this host, at the oldest event it still keeps.
-
-        Only where the journal left off in this very boot is that the event after the journal's.
-        """
-        first_link = self.status.boot_id == 0
-        # A scan whose further codes were still to come has none coming any more.
-        self._left_over = self._decoder.flush()
-        self._stamp(self._left_over, self._clock())
-        if first_link and header.boot_id == self._resume.boot_id:
-            last = self._resume.sequence
-            if distance(header.acknowledged, last) > 0:
-                self.status.missed_count += distance(header.acknowledged, last)
-                last = header.acknowledged
-            self._gate.resume(last)
-            self._expected = advance(last, 1)
-        else:
-            retired = self._resume.sequence if first_link else self._gate.delivered
-            self._gate.restart(header.acknowledged, retired, journaled=first_link)
-            self._expected = advance(header.acknowledged, 1)
-        self._clock_map.reset()
-        self._slots = header.event_slots
+        """Start with a PLC program that is new to this host: it must grant anew."""
+        self._ring.begin_boot(header, self._resume)
         self._granted = False
-        self._gap_since_ns = 0
-        self._sent_acknowledgement = self._gate.accepted
-        self.status.boot_id = header.boot_id
+        self._sent_acknowledgement = self._ring.gate.accepted
 
     def _watch_heartbeat(self, heartbeat: int, now_ns: int) -> None:
         """Tell a PLC that answers but whose program stands from one that runs."""
@@ -309,48 +253,20 @@ class HostAdapter:
                 "in RUN"
             )
 
-    def _close_gap(self, header: Header) -> None:
-        """Go past events that can't be read: overwritten, or never written whole.
-
-        A slot may lag behind the header by a PLC cycle or be torn between two of our requests, so
-        only a gap that stays for ``silence_ms`` is believed.
-        """
-        behind = distance(header.head_sequence, self._expected)
-        # What may not be read yet, as the journal lacks the boot before, is no gap.
-        withheld = self._gate.slots_free(self._expected, 1) == 0
-        if header.head_sequence == 0 or behind == -1 or withheld:
-            self._gap_since_ns = 0
-            return
-        oldest = oldest_kept(header.head_sequence, self._slots)
-        overwritten = distance(oldest, self._expected)
-        now_ns = self._clock()
-        if overwritten > 0:
-            self.status.missed_count += overwritten
-            self._expected = oldest
-        elif self._gap_since_ns == 0:
-            self._gap_since_ns = now_ns
-        elif now_ns - self._gap_since_ns > self._link.silence_ms * NS_PER_MS:
-            self._gap_since_ns = 0
-            if behind < 0:
-                self._begin_behind(header)
-            else:
-                self.status.missed_count += 1
-                self._expected = advance(self._expected, 1)
-
     def _begin_behind(self, header: Header) -> None:
         """Settle that the PLC's newest event lies before the one to read next.
 
         Its program had not filled its header when this boot was first seen; or it went back without
         a new boot id, which nothing here can cure.
         """
-        if self._gate.is_untouched:
+        if self._ring.gate.is_untouched:
             self._begin_boot(header)
             return
         self.status.connected = False
         self.status.problem = (
             f"{self._link.peer}: its newest event is {header.head_sequence}, but "
-            f"{self._gate.delivered} was read already; give the PLC program a new boot_id at each "
-            "start, and restart it"
+            f"{self._ring.gate.delivered} was read already; give the PLC program a new boot_id at "
+            "each start, and restart it"
         )
 
     # Making a link that stands.
@@ -378,7 +294,7 @@ class HostAdapter:
         await wire.connect()
         header = await self._header(wire)
         self._pause_ms = RECONNECT_FIRST_MS
-        self._gap_since_ns = 0
+        self._ring.connected()
         if self._granted:
             self.status.reconnects += 1
             self.status.resent += self._outbox.reconnect(header.consumed[self._link.seat])

@@ -110,7 +110,7 @@ def test_a_scan_cut_by_a_restart_is_delivered_with_the_codes_it_has(run_with_plc
         sequence = host.sequences()[-1] + 1
         half[0:2] = half[38:40] = sequence >> 16, sequence & 0xFFFF
         half[2], half[5], half[17] = EventKind.SCANNED, 77, 2
-        events, _ = host.adapter._decoder.decode(half.tolist(), sequence)  # type: ignore[attr-defined]
+        events, _ = host.adapter._ring._decoder.decode(half.tolist(), sequence)  # type: ignore[attr-defined]
         assert len(events) == 0
         await plc.reboot()
         await host.turn_until(lambda: plc.sorter.tally.ended_count >= 3)
