@@ -27,6 +27,8 @@ STATION_NUMBER_MAX = 255
 """Highest number of an induction station or scanner."""
 LINES_MAX = 32
 """Lines one service process can carry."""
+NO_LINE = 0xFFFF
+"""Line of an event that no line's PLC reported."""
 LAPS_MAX = 255
 """Highest lap number a piece can reach; plans set a far lower limit."""
 UNKNOWN = -1
@@ -117,6 +119,27 @@ class MachineState(IntEnum):
     ABORTED = 5
 
 
+class Quantity(IntEnum):
+    """What a sensor measures, and the unit of its readings."""
+
+    TEMPERATURE = 1
+    """Degrees Celsius."""
+    HUMIDITY = 2
+    """Per cent relative humidity."""
+
+
+class SensorStatus(IntEnum):
+    """Status of a SENSOR event: how the reading stands to the sensor's limits."""
+
+    WITHIN = 1
+    LOW = 2
+    HIGH = 3
+    INVALID = 4
+    """The device answers with what it can't have measured: no number, or one outside its range."""
+    SILENT = 5
+    """Nothing was read of it for too long."""
+
+
 class Disposition(IntEnum):
     """Why a piece goes where it goes; one code per decision."""
 
@@ -184,6 +207,8 @@ EVENT = np.dtype(
         ("slack_ms", "i4"),
         ("disposition", "u2"),
         ("chutes", "u2", (CHUTES_MAX,)),
+        ("quantity", "u2"),
+        ("reading_milli", "i4"),
         ("event_ns", "i8"),
         ("host_receive_ns", "i8"),
         ("codes", "u1", (CODES_MAX, CODE_BYTES)),
@@ -198,6 +223,10 @@ EVENT = np.dtype(
 ``revision`` to ``chutes`` describe the instruction that the PLC holds and are set for INSTRUCTED
 only; ``slack_ms`` is its deadline minus the instant the PLC took it.
 ``weight_g`` and the lengths are :data:`UNKNOWN` where not measured.
+``quantity`` and ``reading_milli``, thousandths of the quantity's unit, are set for SENSOR only,
+whose one code is the sensor's name; an INVALID or SILENT one has no reading.
+Sensors of the site belong to no line: their ``line`` is :data:`NO_LINE`, and ``boot_id`` and
+``sequence`` are those of their own stream.
 """
 
 INSTRUCTION = np.dtype(

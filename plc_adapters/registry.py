@@ -1,15 +1,19 @@
 """The adapters by name; each is imported only when a site uses it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import cast
 
 from plc_adapters.contract import Adapter, AdapterError
 from plc_adapters.host.wire import MailboxLink, Wire
+from plc_adapters.sensors.source import SensorSource
 
 ADAPTERS = {"modbus": "plc_adapters.modbus.adapter", "opcua": "plc_adapters.opcua.adapter"}
 """Kind of adapter, and its module: ``create(line, link, clock)`` and ``connection(link)``."""
+
+SENSORS = {"modbus": "plc_adapters.modbus.sensors"}
+"""Kind of adapter, and its module: ``sensors(link, places)``."""
 
 
 def create(kind: str, line: int, link: object, clock: Callable[[], int]) -> Adapter:
@@ -40,9 +44,23 @@ def connection(kind: str, link: object) -> tuple[MailboxLink, Callable[[], Wire]
     return cast("tuple[MailboxLink, Callable[[], Wire]]", _module(kind).connection(link))
 
 
-def _module(kind: str) -> ModuleType:
-    module = ADAPTERS.get(kind)
+def sensors(kind: str, link: object, places: Sequence[object]) -> SensorSource:
+    """Make the way to the sensors behind one connection.
+
+    Args:
+        kind: as for :func:`create`.
+        link: the connection's settings.
+        places: where each sensor's value stands, in the order in which they are read.
+
+    Raises:
+        AdapterError: there is no such adapter, or a file that the settings name is of no use.
+    """
+    return cast("SensorSource", _module(kind, SENSORS).sensors(link, places))
+
+
+def _module(kind: str, adapters: dict[str, str] = ADAPTERS) -> ModuleType:
+    module = adapters.get(kind)
     if module is None:
-        known = ", ".join(sorted(ADAPTERS))
+        known = ", ".join(sorted(adapters))
         raise AdapterError(f"adapter {kind!r} does not exist; use one of: {known}")
     return import_module(module)

@@ -10,33 +10,19 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from plc_adapters.contract import STATION_NUMBER_MAX, AdapterError
 from plc_adapters.modbus.profiles import PROFILES, ProfileName, beyond_limits, fill_in
 from plc_adapters.modbus.tls import TLS_PORT
 from plc_adapters.opcua.nodes import NodeMap
 from plc_adapters.opcua.settings import Mode, OpcuaLink, Policy
+from sorter.config_section import LinkTls, Name, Port, Section
+from sorter.config_sensors import SENSORS_MAX, AnySensors, expect_distinct
 from sorter.errors import ConfigError
 
 SLIP_OF_MAX = 62
 """Newest confirmations the slip detector can look at: it keeps them as the bits of one number."""
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class Section(BaseModel):
-    """A table of the site file; an unknown key in it is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Site(Section):
@@ -82,16 +68,6 @@ class JournalSettings(Section):
     queue_batches_max: int = Field(default=4096, ge=16, le=1_000_000)
     keep_mib: int = Field(default=1024, ge=1, le=1_048_576)
     """Segments of a line that the database holds stay up to this size, for replay and what-if."""
-
-
-class LinkTls(Section):
-    """Certificates of one link, PEM files: Modbus/TCP Security, both sides proved."""
-
-    ca: Path
-    certificate: Path
-    key: Path
-    server_name: str = ""
-    """Name in the PLC's certificate, if it is not ``host``."""
 
 
 class Link(Section):
@@ -232,7 +208,7 @@ class SlipDetector(Section):
 class Line(Section):
     """One sorter line."""
 
-    name: str = Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_-]+$")
+    name: Name
     plan: Path
     machine: Machine
     slip_detector: SlipDetector = SlipDetector()
@@ -309,6 +285,18 @@ class SiteFile(Section):
     journal: JournalSettings = JournalSettings()
     upstream: Upstream | None = None
     lines: list[AnyLine] = Field(min_length=1, max_length=32)
+    sensor_links: list[AnySensors] = Field(default=[], max_length=SENSORS_MAX)
+
+    @field_validator("sensor_links")
+    @classmethod
+    def _sensors_are_distinct(cls, links: list[AnySensors]) -> list[AnySensors]:
+        expect_distinct(links)
+        return links
+
+    @property
+    def seat(self) -> int:
+        """Seat of this host at its lines' PLCs; told by the first one, for what is of no line."""
+        return self.lines[0].link.seat
 
 
 def load_site(path: Path) -> SiteFile:

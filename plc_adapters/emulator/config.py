@@ -131,6 +131,13 @@ def _contradictions(file: EmulatorFile, chutes: list[ChuteRow]) -> list[str]:
             f"listen.base_address: the mailbox would end at register {end}, past "
             f"{REGISTERS_MAX}; lower it or plc.event_slots"
         )
+    places = [sensor.address for sensor in file.sensors]
+    problems.extend(
+        f"sensors: {sensor.name} at register {sensor.address} stands in the mailbox or on another "
+        f"sensor; move it to one of its own below {file.listen.base_address} or from {end} on"
+        for sensor in file.sensors
+        if file.listen.base_address <= sensor.address < end or places.count(sensor.address) > 1
+    )
     return problems
 
 

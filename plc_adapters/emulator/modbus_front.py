@@ -13,6 +13,7 @@ from plc_adapters.contract import AdapterError
 from plc_adapters.emulator.config import EmulatorConfigError
 from plc_adapters.emulator.front import HostWrite, ListenError, why_not
 from plc_adapters.emulator.sections import Listen, ListenTls
+from plc_adapters.emulator.sensors import NO_SENSORS, Sensors
 from plc_adapters.modbus.tls import server_context
 
 READ_FUNCTION = 3
@@ -33,7 +34,9 @@ class ModbusFront:
         registers: list[int],
         host_write: HostWrite,
         answer_ms: int = 0,
+        sensors: Sensors = NO_SENSORS,
     ) -> None:
+        self._sensors = sensors
         self._answer_ms = answer_ms
         self._base = listen.base_address
         self._context = _context(listen.tls)
@@ -44,10 +47,13 @@ class ModbusFront:
 
     async def listen(self, address: tuple[str, int]) -> tuple[str, int]:
         """Take connections from now on."""
-        data = SimData(
-            self._base, count=len(self._registers), values=0, datatype=DataType.REGISTERS
-        )
-        device = SimDevice(id=EVERY_UNIT, simdata=[data], action=self._answer)
+        places = [(self._base, len(self._registers))]
+        places += [(sensor.address, 1) for sensor in self._sensors.all]
+        data = [
+            SimData(at, count=count, values=0, datatype=DataType.REGISTERS)
+            for at, count in sorted(places)
+        ]
+        device = SimDevice(id=EVERY_UNIT, simdata=data, action=self._answer)
         if self._context is None:
             server = ModbusTcpServer(device, address=address)
         else:
@@ -82,7 +88,7 @@ class ModbusFront:
     async def _answer(
         self,
         function: int,
-        _start: int,
+        start: int,
         address: int,
         count: int,
         registers: list[int],
@@ -95,13 +101,24 @@ class ModbusFront:
         if values is None:
             if function not in (READ_FUNCTION, READ_WRITE_FUNCTION):
                 return ExcCodes.ILLEGAL_FUNCTION
-            registers[first : first + count] = self._registers[first : first + count]
+            registers[address - start : address - start + count] = self._read(address, count)
             return None
         if function not in (*WRITE_FUNCTIONS, READ_WRITE_FUNCTION):
             return ExcCodes.ILLEGAL_FUNCTION
         if not self._host_write(first, [int(value) for value in values]):
             return ExcCodes.ILLEGAL_ADDRESS
         return None
+
+    def _read(self, address: int, count: int) -> list[int]:
+        """Return registers of the mailbox, or of sensors where one stands."""
+        first = address - self._base
+        if first >= 0 and first + count <= len(self._registers):
+            return self._registers[first : first + count]
+        mailbox = range(self._base, self._base + len(self._registers))
+        return [
+            self._registers[at - self._base] if at in mailbox else self._sensors.register(at) or 0
+            for at in range(address, address + count)
+        ]
 
 
 def _context(tls: ListenTls | None) -> ssl.SSLContext | None:

@@ -329,6 +329,26 @@ class ChuteRow(Section):
     capacity_pieces: int = Field(ge=1, le=1_000_000)
 
 
+class EmulatedSensor(Section):
+    """A sensor served beside the mailbox.
+
+    Over Modbus a holding register with tenths as int16, over OPC UA a Double named
+    ``s=Sensors.<name>``.
+    """
+
+    name: str = Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_-]+$")
+    address: int = Field(ge=0, le=65_535)
+    """Holding register; not one of the mailbox."""
+    mean: float = Field(ge=-3000.0, le=3000.0)
+    swing: float = Field(default=0.0, ge=0.0, le=100.0)
+    period_ms: int = Field(default=60_000, ge=100, le=86_400_000)
+    """Of the swing around the mean."""
+    excursion: float = Field(default=0.0, ge=-100.0, le=100.0)
+    """Added once, from ``excursion_after_ms`` on, ``excursion_for_ms`` long."""
+    excursion_after_ms: Milliseconds = 0
+    excursion_for_ms: Milliseconds = 0
+
+
 class EmulatorFile(Section):
     """The whole file; relative paths in it are relative to it."""
 
@@ -351,6 +371,7 @@ class EmulatorFile(Section):
     cuts: list[Cut] = Field(default=[], max_length=10_000)
     blinds: list[Blind] = Field(default=[], max_length=10_000)
     slips: list[Slip] = Field(default=[], max_length=10_000)
+    sensors: list[EmulatedSensor] = Field(default=[], max_length=64)
     chances: Chances = Chances()
     faults: Faults = Faults()
 

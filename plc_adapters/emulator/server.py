@@ -12,6 +12,7 @@ from collections.abc import Callable
 from plc_adapters.emulator.build import Sorter
 from plc_adapters.emulator.front import Front, HostWrite
 from plc_adapters.emulator.modbus_front import ModbusFront
+from plc_adapters.emulator.sensors import Sensors
 
 NS_PER_SECOND = 1_000_000_000
 
@@ -23,7 +24,9 @@ class Server:
         self._sorter = sorter
         memory = sorter.memory
         self._front = _front(
-            sorter, lambda address, values: memory.host_write(address, values, self.now_us())
+            sorter,
+            lambda address, values: memory.host_write(address, values, self.now_us()),
+            Sensors(sorter.file.sensors, self.now_us),
         )
         self._stop = asyncio.Event()
         self._started_ns = time.monotonic_ns()
@@ -116,7 +119,7 @@ class Server:
             await asyncio.sleep(max(0, wait_us) / 1e6)
 
 
-def _front(sorter: Sorter, host_write: HostWrite) -> Front:
+def _front(sorter: Sorter, host_write: HostWrite, sensors: Sensors) -> Front:
     """Return the server of the protocol that the file asks for.
 
     Raises:
@@ -124,7 +127,7 @@ def _front(sorter: Sorter, host_write: HostWrite) -> Front:
     """
     listen, registers = sorter.file.listen, sorter.memory.registers
     if listen.protocol == "modbus":
-        return ModbusFront(listen, registers, host_write, sorter.file.faults.answer_ms)
+        return ModbusFront(listen, registers, host_write, sorter.file.faults.answer_ms, sensors)
     # Whoever serves Modbus alone need not load OPC UA, which takes a second.
     from plc_adapters.emulator.opcua_front import OpcuaFront  # noqa: PLC0415
 

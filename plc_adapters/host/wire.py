@@ -7,6 +7,10 @@ class LinkError(Exception):
     """The connection can't be used any more; the text names the peer, what happened, what to do."""
 
 
+class RefusedError(LinkError):
+    """The peer answered, and refuses this request; the connection itself can still be used."""
+
+
 class Wire(Protocol):
     """One connection, used until it first fails and then thrown away: it never heals itself.
 

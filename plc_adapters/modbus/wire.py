@@ -6,7 +6,7 @@ pymodbus is pinned, as its minor versions change their interface; it stands here
 import asyncio
 import logging
 import ssl
-from typing import cast
+from typing import Literal, cast
 
 from pymodbus import ModbusException
 from pymodbus.client import AsyncModbusTcpClient
@@ -14,7 +14,7 @@ from pymodbus.constants import ExcCodes
 from pymodbus.exceptions import ConnectionException
 from pymodbus.pdu import ModbusPDU
 
-from plc_adapters.host.wire import LinkError
+from plc_adapters.host.wire import LinkError, RefusedError
 from plc_adapters.modbus.settings import ModbusLink
 from plc_adapters.modbus.tls import TLS_PORT, client_context, explain
 
@@ -26,7 +26,11 @@ CLOSE_S = 1.0
 """What a peer gets to end a connection; then it is thrown away."""
 
 
-class IllegalAddressError(LinkError):
+Table = Literal["holding", "input"]
+"""Kind of registers: those a host may write (FC03), and those it may not (FC04)."""
+
+
+class IllegalAddressError(RefusedError):
     """The PLC answered, and has no such registers (Modbus exception 2)."""
 
 
@@ -127,18 +131,28 @@ class ModbusWire:
         Raises:
             LinkError: no answer in time, a lost connection, a refusal, an answer of wrong length.
         """
-        self._expect_connected()
         at = self._link.base_address + address
+        return await self.read_table("holding", at, count, self._link.unit_id)
+
+    async def read_table(self, table: Table, at: int, count: int, unit_id: int) -> list[int]:
+        """Return registers of a unit, wherever in it they are.
+
+        Raises:
+            RefusedError: the unit, or the gateway before it, refuses; other units may answer.
+            LinkError: as for :meth:`read`.
+        """
+        self._expect_connected()
+        doing = f"reading {count} registers at {at} of unit {unit_id}"
+        client = self._client
+        ask = client.read_input_registers if table == "input" else client.read_holding_registers
         self._waits = True
         try:
-            answer = await self._client.read_holding_registers(
-                at, count=count, device_id=self._link.unit_id
-            )
+            answer = await ask(at, count=count, device_id=unit_id)
         except ModbusException as error:
-            raise self._broken(error, f"reading {count} at {at}") from error
+            raise self._broken(error, doing) from error
         finally:
             self._waits = False
-        self._expect_success(answer, f"reading {count} registers at {at}")
+        self._expect_success(answer, doing)
         if len(answer.registers) != count:
             raise LinkError(
                 f"{self._link.peer}: asked for {count} registers at {at}, got "
@@ -210,4 +224,4 @@ class ModbusWire:
         text = f"{self._link.peer}: the PLC refuses {doing}: Modbus exception "
         if answer.exception_code == ExcCodes.ILLEGAL_ADDRESS:
             raise IllegalAddressError(f"{text}2, no such registers")
-        raise LinkError(f"{text}{answer.exception_code}; see the PLC's manual")
+        raise RefusedError(f"{text}{answer.exception_code}; see the PLC's manual")

@@ -24,11 +24,13 @@ from sorter.api.pieces import Histories, PieceStore
 from sorter.api.plans import plans_router
 from sorter.api.pre_advice import pre_advice_router
 from sorter.api.problems import Problem, handle_problems, no_line, problem, responses
+from sorter.api.sensors import sensor_check, sensors_router
 from sorter.api.shadow import shadow_router
 from sorter.errors import UnavailableError
 from sorter.outlets.metrics import Exposition
 from sorter.outlets.pauses import GcPauses
 from sorter.outlets.reading import BoardReader, LineView, ProcessView, RecorderBoardReader
+from sorter.outlets.sensor_board import SensorBoardReader
 from sorter.outlets.shadows import Shadows
 from sorter.ports import HostStatus
 
@@ -92,6 +94,8 @@ class Face:
     """Asks the upstream host; None where the site has none."""
     gc: GcPauses = field(default_factory=GcPauses)
     """What garbage collection costs this process."""
+    sensors: SensorBoardReader | None = None
+    """None where the site has none."""
 
     def line(self, name: str) -> tuple[ProcessView, LineView]:
         """Return a line by name; ProblemError where there is none of that name."""
@@ -136,6 +140,7 @@ def create_app(face: Face) -> FastAPI:
     histories = Histories(face.store)
     app.include_router(_pieces(histories))
     app.include_router(commands_router(histories, face.names))
+    app.include_router(sensors_router(face.sensors, histories))
     app.include_router(control_router(face.control))
     app.include_router(shadow_router(face.control, face.shadows))
     app.include_router(plans_router(face.jobs, face.names))
@@ -159,7 +164,9 @@ def _health(face: Face) -> APIRouter:
     router = APIRouter(tags=["health"])
     upstream = face.upstream
     host = (lambda: upstream.status) if upstream else None
-    exposition = Exposition(face.site, face.lines, face.recorder, face.shadows, host, face.gc)
+    exposition = Exposition(
+        face.site, face.lines, face.recorder, face.shadows, host, face.gc, face.sensors
+    )
 
     @router.get("/livez", operation_id="getLive")
     async def live() -> models.Live:
@@ -179,9 +186,11 @@ def _health(face: Face) -> APIRouter:
         """Whether pieces are sorted and recorded: line process, PLCs, database. 503 with reasons.
 
         A PLC that is away makes the site not ready: no piece is answered then. An upstream host
-        that is away does not: it is told as degraded among the checks.
+        that is away does not, nor do silent sensors: they are told as degraded among the checks.
         """
         found = await checks(face.lines, face.recorder, face.store, host and host())
+        if face.sensors:
+            found.append(sensor_check(face.sensors))
         reasons = [f"{check.name}: {check.reason}" for check in found if not check.ok]
         listed = [check.model_dump() for check in found]
         if reasons:

@@ -1,4 +1,4 @@
-"""The history of a piece, and what lines were told, from the store."""
+"""The histories of pieces and sensors, and what lines were told, from the store."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -54,6 +54,17 @@ class PieceStore(Protocol):
             ``{"commands": [...], "next_before": "..."}``; the latter None on the last page.
         """
 
+    async def sensor_history(
+        self, name: str, limit: int, before: tuple[int, int, int] | None
+    ) -> list[dict[str, Any]]:
+        """Return at most ``limit`` events of a sensor, newest first.
+
+        Args:
+            name: Of the sensor.
+            limit: Events.
+            before: Place of the event to go on from; the newest ones if None.
+        """
+
 
 class StoreAwayError(UnavailableError):
     """The store did not answer."""
@@ -104,6 +115,12 @@ class Histories:
             StoreAwayError: the database is away, or too many questions at once.
         """
         return await self._ask(lambda: self._store.line_commands(line, actions, before, limit))
+
+    async def of_sensor(
+        self, name: str, limit: int, before: tuple[int, int, int] | None
+    ) -> list[dict[str, Any]]:
+        """Return a page of a sensor's events, as the store does; raises as :meth:`of_line`."""
+        return await self._ask(lambda: self._store.sensor_history(name, limit, before))
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
         if self._asking >= QUERIES_MAX:

@@ -21,6 +21,7 @@ from sorter.outlets.line_metrics import line_metrics
 from sorter.outlets.pauses import GcPauses
 from sorter.outlets.process_metrics import collections, line_process, recording
 from sorter.outlets.reading import ProcessView, RecorderView
+from sorter.outlets.sensor_metrics import SensorBoards, SensorCollector
 from sorter.outlets.shadows import Shadows, shadow_metrics
 from sorter.ports import HostStatus
 
@@ -97,6 +98,7 @@ class Exposition:
         shadows: Shadows,
         host: Callable[[], HostStatus] | None = None,
         own: GcPauses | None = None,
+        sensors: SensorBoards | None = None,
     ) -> None:
         """Expose a site's boards.
 
@@ -107,11 +109,14 @@ class Exposition:
             shadows: What candidate plans found.
             host: How it stands with the upstream host, if the site has one.
             own: What garbage collection costs this process, where it is watched.
+            sensors: Where the sensors process is read, if the site has sensors.
         """
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(BoardCollector(site, lines, recorder, shadows, own or GcPauses()))
         if host is not None:
             self._registry.register(HostCollector(site, lines, host))
+        if sensors is not None:
+            self._registry.register(SensorCollector(site, sensors))
 
     @property
     def registry(self) -> CollectorRegistry:

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plc_adapters.contract import CODE_BYTES, EVENT, Records
+from plc_adapters.contract import CODE_BYTES, EVENT, EventKind, Records, SensorStatus
 from sorter.ports import DECISION, PIECE
 
 NS_PER_US = 1_000
 US_PER_DAY = 86_400_000_000
+UNREAD = (SensorStatus.INVALID, SensorStatus.SILENT)
+"""A sensor that stands so has no reading."""
 
 _INTEGER_OF = {"u2": "integer", "u4": "bigint", "i2": "smallint", "i4": "integer", "i8": "bigint"}
 _TEXT = f"S{CODE_BYTES}"
@@ -160,6 +162,8 @@ def _columns(
             yield Column(name, field, "text[]", name, _codes)
         elif field == "chutes":
             yield Column(name, field, "integer[]", name, _chutes)
+        elif field in ("quantity", "reading_milli"):
+            yield Column(name, field, "integer", name, _of_sensors(field))
         elif field == key[0]:
             yield Column(key[1], field, "bigint", _instant(key[1]), _instants_of(field))
         elif field in instants:
@@ -186,6 +190,21 @@ def _instants_of(field: str) -> Callable[[Records], list[Any]]:
 
 def _integers_of(field: str) -> Callable[[Records], list[Any]]:
     return lambda records: list(records[field].tolist())
+
+
+def _of_sensors(field: str) -> Callable[[Records], list[Any]]:
+    """NULL wherever there is none, so that the rows of pieces take no room for it."""
+
+    def values(records: Records) -> list[Any]:
+        found: list[Any] = [None] * len(records)
+        has = (records["kind"] == EventKind.SENSOR) & (records["quantity"] != 0)
+        if field == "reading_milli":
+            has &= ~np.isin(records["status"], UNREAD)
+        for row in np.flatnonzero(has).tolist():
+            found[row] = int(records[field][row])
+        return found
+
+    return values
 
 
 def _waybills(records: Records) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The history of a piece and of a line, for the face and ``sorter trace``."""
+"""The histories of pieces, sensors and lines, for the face and ``sorter trace``."""
 
 import asyncio
 import re
@@ -24,6 +24,7 @@ from sorter.store import address
 from sorter.store.columns import text_of
 from sorter.store.conversation import conversation, said_of
 from sorter.store.plans import read_commands
+from sorter.store.sensors import Place, sensor_page
 
 CONNECTIONS_MAX = 4
 """Connections of the face; the rest of what the server has is the recorder's and people's."""
@@ -178,6 +179,19 @@ class PieceHistories:
             lambda connection: read_commands(connection, line, actions, before, limit)
         )
         return found
+
+    async def sensor_history(
+        self, name: str, limit: int, before: Place | None
+    ) -> list[dict[str, Any]]:
+        """Return a page of a sensor's events, newest first; see :func:`sensor_page`.
+
+        Raises:
+            UnavailableError: the database is away, or nothing was ever recorded in it.
+        """
+        events: list[dict[str, Any]] = await self._ask(
+            lambda connection: sensor_page(connection, name, limit, before)
+        )
+        return events
 
     async def _ask(self, question: Callable[[Any], Any]) -> Any:
         if self._pool is None:

@@ -9,6 +9,7 @@ from sorter.errors import ConfigError
 from sorter.outlets.pauses import GcWatch
 from sorter.outlets.questions import QuestionReader
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
+from sorter.outlets.sensor_board import SensorBoardReader
 from sorter.outlets.shadows import Shadows
 from sorter.store.pieces import PieceHistories
 from sorter.wiring.control_client import HOST_ANSWERS_MAX, LineClient
@@ -42,6 +43,7 @@ def run_face(site: SiteFile) -> None:
         [line.name for line in site.lines],
         asker_of(site.upstream, state) if site.upstream else None,
         GcWatch().start().pauses,
+        SensorBoardReader(state.sensor_board) if site.sensor_links else None,
     )
     app = create_app(face)
     settle_memory()

@@ -16,6 +16,13 @@ class Part(StrEnum):
     RECORDER = "recorder"
     FACE = "face"
     SHADOW = "shadow"
+    SENSORS = "sensors"
+    """Only where the site has sensors."""
+
+
+def parts_of(site: SiteFile) -> list[Part]:
+    """Return the processes that a site needs."""
+    return [part for part in Part if part is not Part.SENSORS or site.sensor_links]
 
 
 def run_part(part: Part, site: SiteFile) -> None:
@@ -53,3 +60,7 @@ def _run(part: Part, site: SiteFile) -> None:
             from sorter.wiring.shadow import run_shadow  # noqa: PLC0415
 
             asyncio.run(run_shadow(site))
+        case Part.SENSORS:
+            from sorter.wiring.sensors import run_sensors  # noqa: PLC0415
+
+            asyncio.run(run_sensors(site))

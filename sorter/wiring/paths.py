@@ -45,6 +45,11 @@ class StatePaths:
         return self.run / "recorder.board"
 
     @property
+    def sensor_board(self) -> Path:
+        """Shared memory of the sensors process."""
+        return self.run / "sensors.board"
+
+    @property
     def database(self) -> Path:
         """Folder of the embedded PostgreSQL, if there is one."""
         return self.root / "postgres"

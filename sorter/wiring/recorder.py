@@ -5,6 +5,7 @@ import logging
 
 from sorter.clock import Clock, SystemClock
 from sorter.config import SiteFile
+from sorter.config_sensors import SENSOR_STREAM
 from sorter.errors import ConfigError, UnavailableError
 from sorter.outlets.board import RecorderBoardWriter
 from sorter.outlets.pauses import GcWatch
@@ -35,7 +36,9 @@ class Recorder:
         self._clock = clock
         self._board = RecorderBoardWriter(self._state.recorder_board, clock)
         self._plans = PlanRecorder(self._state, self._names, store)
-        seats = {line.name: line.link.seat for line in site.lines}
+        seats: dict[str, int] = {line.name: line.link.seat for line in site.lines}
+        if site.sensor_links or (self._state.journal / SENSOR_STREAM).exists():
+            seats[SENSOR_STREAM] = site.seat
         self._recording = Recording(self._state.journal, seats, store)
         self._problem = "the database was not reached yet"
         self._watch = GcWatch()

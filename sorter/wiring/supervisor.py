@@ -13,7 +13,7 @@ from pathlib import Path
 from sorter.config import SiteFile
 from sorter.errors import Exit, SorterError, UnavailableError
 from sorter.store.embedded import EmbeddedPostgres
-from sorter.wiring.parts import Part
+from sorter.wiring.parts import Part, parts_of
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.process import PARENT_VARIABLE, stop_on_signals
 from sorter.wiring.state_lock import held
@@ -139,7 +139,7 @@ class Supervisor:
                 asyncio.to_thread(self._prepare), asyncio.to_thread(self._start_database)
             )
             env = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "SORTER_DATABASE_DSN": self.dsn}
-            for part in Part:
+            for part in parts_of(self.site):
                 self.children[part] = self._child(part, env)
                 stack.push_async_callback(self.children[part].stop)
             await self._watch(stop)

@@ -17,7 +17,10 @@ from plc_adapters.mailbox.codec import (
 from plc_adapters.mailbox.proof import prove_layout
 from plc_adapters.mailbox.sequences import advance
 
-NOT_IN_A_SLOT = ("line", "boot_id", "event_ns", "host_receive_ns")
+NOT_IN_A_SLOT = (
+    *("line", "boot_id", "event_ns", "host_receive_ns"),
+    *("quantity", "reading_milli"),
+)
 HELD = ("instruction_sequence", "epoch", "revision", "disposition", "plan_version", "slack_ms")
 
 

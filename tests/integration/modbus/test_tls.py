@@ -197,7 +197,7 @@ def test_a_plain_host_at_a_secure_port_gets_no_register(
     tmp_path: Path, authority: Authority
 ) -> None:
     settings = secure(authority, authority.sign("plc", "127.0.0.1"))
-    assert "reading 1 at 0" in refusal(tmp_path, settings, None)
+    assert "reading 1 registers at 0" in refusal(tmp_path, settings, None)
 
 
 def test_a_cut_secure_link_heals(tmp_path: Path, authority: Authority) -> None:

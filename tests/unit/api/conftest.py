@@ -27,6 +27,7 @@ from sorter.line.ledger import ledger_of
 from sorter.line.tracking import COUNTER_NAMES, Tracking
 from sorter.outlets.board import BoardWriter, RecorderBoardWriter
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
+from sorter.outlets.sensor_board import SensorBoardReader, SensorBoardWriter
 from sorter.outlets.shadows import Shadows
 from sorter.ports import CHUTE, DECISION, Batch
 
@@ -74,6 +75,26 @@ class KnownPieces:
             "why": "night", "version": 4, "previous": 3, "chute": None, "name": "hub",
         }  # fmt: skip
         return {"commands": [told], "next_before": "1795615500125000-17"}
+
+    async def sensor_history(
+        self, name: str, limit: int, before: tuple[int, int, int] | None
+    ) -> list[dict[str, Any]]:
+        await self.ping()
+        places = [(1_000_000 * at, 7, at) for at in range(5, 0, -1)]
+        later = [place for place in places if before is None or place < before]
+        return [
+            {
+                "at": f"1970-01-01T00:00:0{place[2]}.000+00:00",
+                "status": "within",
+                "quantity": "temperature",
+                "reading": place[2] / 2,
+                "boot_id": place[1],
+                "sequence": place[2],
+                "place": place,
+            }
+            for place in later[:limit]
+            if name == "cold-room"
+        ]
 
 
 class ToldLine:
@@ -152,6 +173,8 @@ class Site:
         self.line.set_plan("hub", 4, ["", "HX"], ["", "next_day"], {1: "north"})
         self.recorder = RecorderBoardWriter(folder / "recorder.board", self.clock)
         self.recorder.update(rows=12, batches=3, lag_seconds=0.5, connected=True, problem="")
+        self.sensors = SensorBoardWriter(folder / "sensors.board", self.clock)
+        self.sensors.update([], "")
 
     def event(self, kind: EventKind, piece: int, **fields: int) -> None:
         """Let one thing happen to a piece."""
@@ -240,5 +263,6 @@ def client(site: Site, monkeypatch: pytest.MonkeyPatch) -> Client:
         site.desk,
         Shadows(site.folder / "shadow.json"),
         ["loop-1"],
+        sensors=SensorBoardReader(site.folder / "sensors.board"),
     )
     return Client(create_app(face))

@@ -46,7 +46,7 @@ def test_ready_once_line_plc_and_database_are(client: Client, site: Site) -> Non
     assert client.get("/readyz").json() == {"ready": True}
     checks = client.get("/readyz?verbose").json()["checks"]
     assert [check["name"] for check in checks] == [
-        "line process", "plc of loop-1", "recorder", "database",
+        "line process", "plc of loop-1", "recorder", "database", "sensors",
     ]  # fmt: skip
     assert all(check["ok"] for check in checks)
 
@@ -69,7 +69,7 @@ def test_not_ready_tells_every_reason(client: Client, site: Site) -> None:
         "recorder: records wait: no server",
         "database: the database is away: no server",
     ]
-    assert len(content["checks"]) == 4
+    assert len(content["checks"]) == 5
     site.link.connected, site.link.fenced, site.link.problem = True, True, ""
     site.publish()
     assert "another host" in problem_of(client.get("/readyz"), 503)["detail"]
@@ -235,6 +235,11 @@ def test_questions_at_once_are_bounded() -> None:
         async def line_commands(
             self, line: str, actions: list[str], before: str, limit: int
         ) -> dict[str, Any]:
+            raise AssertionError
+
+        async def sensor_history(
+            self, name: str, limit: int, before: tuple[int, int, int] | None
+        ) -> list[dict[str, Any]]:
             raise AssertionError
 
     async def ask() -> None:

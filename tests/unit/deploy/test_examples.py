@@ -23,6 +23,7 @@ from sorter.config import (
     Upstream,
     load_site,
 )
+from sorter.config_sensors import ModbusSensor, ModbusSensors, SensorGateway
 from sorter.errors import Exit
 
 DEPLOY = Path(sorter.__file__).parent.parent / "deploy"
@@ -38,6 +39,9 @@ SECTIONS: list[tuple[type[BaseModel], tuple[str, ...]]] = [
     (Link, ("lines", "link")),
     (LinkOpcua, ("lines", "1", "link")),
     (Nodes, ("lines", "1", "link", "nodes")),
+    (ModbusSensors, ("sensor_links",)),
+    (SensorGateway, ("sensor_links", "link")),
+    (ModbusSensor, ("sensor_links", "sensors")),
 ]
 
 

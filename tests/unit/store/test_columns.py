@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plc_adapters.contract import CODE_BYTES, EVENT, EventKind
+from plc_adapters.contract import CODE_BYTES, EVENT, EventKind, Quantity, SensorStatus
 from sorter.ports import DECISION, PIECE
 from sorter.store.columns import DECISIONS, EVENTS, PIECES, TABLES, US_PER_DAY, Table, text_of
 
@@ -76,6 +76,22 @@ def test_rows_of_events() -> None:
     assert [row["sequence"] for row in rows] == [1, 2**32 - 1, 3]
     assert rows[0]["weight_g"] == -1
     assert EVENTS.days(events) == {0, 1}
+
+
+def test_readings_are_null_where_there_is_none() -> None:
+    events = np.zeros(5, EVENT)
+    events["kind"] = EventKind.SENSOR
+    events["kind"][0] = EventKind.SCANNED
+    events["quantity"] = (0, Quantity.TEMPERATURE, Quantity.HUMIDITY, Quantity.HUMIDITY, 0)
+    events["status"] = (
+        *(0, SensorStatus.LOW, SensorStatus.SILENT, SensorStatus.INVALID),
+        SensorStatus.WITHIN,
+    )
+    events["reading_milli"][1] = -3_250
+    names = EVENTS.staged_names
+    rows = [dict(zip(names, row, strict=True)) for row in EVENTS.rows(events)]
+    assert [row["quantity"] for row in rows] == [None, 1, 2, 2, None]
+    assert [row["reading_milli"] for row in rows] == [None, -3_250, None, None, None]
 
 
 def test_a_count_of_codes_that_can_not_be_takes_all() -> None:

@@ -1,0 +1,1 @@
+"""Sensors beside the sorters: what is read of them, whatever protocol they speak."""

@@ -1,0 +1,1 @@
+"""Sensors beside the lines: reading them, judging the readings, keeping them as events."""
