@@ -89,6 +89,14 @@ class Line(Chooser):
         decided = (self._scan(scan, now_ns) for scan in scans)
         return [decision for decision in decided if decision is not None]
 
+    def is_waybill(self, code: bytes) -> bool:
+        """Return whether a code alone would give a piece its waybill."""
+        return self._kind(code)[0] == Disposition.ROUTED
+
+    def leave(self, piece_id: int) -> None:
+        """Forget a piece that has left the sorter, and the room kept for it."""
+        self._give_back(self.pieces.pop(piece_id))
+
     def _arrive(self, scan: Scan) -> None:
         """Bring a piece to the lap of its scan; a new lap ends what was decided for the last."""
         piece = self.pieces.setdefault(scan.piece_id, Piece(self.active, scan.lap))

@@ -46,7 +46,7 @@ class Chooser:
     ) -> tuple[Disposition, int, list[int]]:
         """Return the disposition as it comes out, its group, and the chutes named."""
         is_last = lap >= self.plan.lap_limit
-        if disposition == Disposition.ROUTED and self.quarantined:
+        if self.quarantined and disposition in (Disposition.ROUTED, Disposition.AWAITING_HOST):
             disposition, claim = Disposition.QUARANTINED, replace(claim, percent_free=Fraction(0))
         elif disposition == Disposition.ROUTED:
             for hops, tried in enumerate(self._groups_from(group)):

@@ -1,8 +1,9 @@
 """Hold the compiled decision against the plain one on as many generated pieces as are asked for.
 
 Hypothesis draws the worlds (plan, pre-advice, chutes), as in ``test_decision``; a thousand pieces
-of each come from a seed, a hundred times faster than it could draw them. Every decision, every
-answer of the upstream host, and in the end what both remember must be the same.
+of each come from a seed, a hundred times faster than it could draw them: most with a waybill of
+their own on all laps, some with anything; a few at once, until they leave and the next ones come.
+Every decision, every answer of the upstream host, and what both remember must be the same.
 NUMBA_DISABLE_JIT=1 runs the kernels as plain Python. Ends with a trace, and keeps nothing, at the
 first difference.
 
@@ -17,9 +18,8 @@ import random
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
 from bench import naive
-from plc_adapters.contract import CODE_BYTES, ChuteState, ScanStatus
+from plc_adapters.contract import CODE_BYTES, ChuteState, Disposition, ScanStatus
 from tests.unit.assignment.cases import (
     DESTINATIONS,
     LABEL_TEXTS,
@@ -51,12 +51,14 @@ PIECES_OF_WORLD = 1_000
 WORLDS_OF_ROUND = 50
 """Worlds that one seed of hypothesis draws; a round that fails is repeated by its seed alone."""
 AT_ONCE = 24
-"""Pieces that come by in turn until the next ones do, so that each is scanned on several laps."""
+"""Pieces that come by in turn until they leave, each scanned on several laps."""
 TURNS_OF_SOME = 6
+ODD_SCANS = 0.2
+"""Share of scans with any codes instead of the piece's own."""
 TEXTS = [WAYBILLS, WAYBILLS[:4], NO_WAYBILLS, LABEL_TEXTS, LABEL_TEXTS]
 PREFIXES = [b"", b"", b"]C1", b"]d2", b"]Q\0", b"]zz"]
-STATUSES = [0, 0, 0, ScanStatus.CODE_CUT, ScanStatus.MORE_CODES]
-OPEN_OR_NOT = [ChuteState.OPEN, ChuteState.OPEN, *ChuteState]
+STATUSES = [0] * 16 + [ScanStatus.CODE_CUT] * 2 + [ScanStatus.MORE_CODES, ScanStatus.TIE_AMBIGUOUS]
+OPEN_OR_NOT = [ChuteState.OPEN] * 8 + [*ChuteState]
 
 
 @dataclass(slots=True)
@@ -71,29 +73,77 @@ class Compared:
     answers: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Some:
+    """The pieces that come by at the same time, with the waybill of each."""
+
+    first: int
+    waybills: list[bytes]
+
+    def any_one(self, rng: random.Random) -> int:
+        """Return the number of one of them."""
+        return self.first + rng.randrange(len(self.waybills))
+
+
 def compare(world: World, seed: int, compared: Compared) -> None:
     """Hold both against each other on a world's pieces; AssertionError at the first difference."""
     rng = random.Random(seed)
-    line = naive.Line(world.plan, world.pre_advice, deepcopy(world.chutes))
-    compiled = Compiled(world.plan, world.pre_advice, world.chutes, rows=2 * PIECES_OF_WORLD)
-    for first, now_ns in _turns(rng):
-        for number in rng.sample(sorted(line.chutes), min(len(line.chutes), 2)):
-            chute = line.chutes[number]
-            chute.state, chute.locked = rng.choice(OPEN_OR_NOT), rng.random() < 0.1
-            chute.fill = rng.randrange(chute.capacity + 1)
-            compiled.change(number, chute.state, locked=chute.locked, fill=chute.fill)
-        scans = [_scan(rng, first, now_ns) for _ in range(rng.randrange(2 * AT_ONCE))]
-        decisions = line.batch(scans, now_ns)
-        assert compiled.batch(scans, now_ns) == decisions
-        answers = [_answer(rng, first) for _ in range(rng.randrange(AT_ONCE // 2))]
-        anew = line.answers(answers, now_ns)
-        assert compiled.answers(answers, now_ns) == anew
-        compared.scans += len(scans)
-        compared.answers += len(answers)
-        compared.decisions.update(each.disposition.name.lower() for each in decisions + anew)
+    plan, advised = world.plan, _less_known(rng, world.pre_advice)
+    plan.host_laps = rng.choice([None, 0, 1, 2])
+    plan.exceptions[Disposition.HOST_LATE] = rng.randrange(len(plan.groups)) + 1
+    line = naive.Line(plan, advised, deepcopy(world.chutes))
+    compiled = Compiled(plan, advised, world.chutes)
+    now_ns = START_NS
+    for first in range(1, PIECES_OF_WORLD, AT_ONCE):
+        some = Some(first, [_waybill(rng, line) for _ in range(AT_ONCE)])
+        for turn in range(TURNS_OF_SOME):
+            now_ns += rng.randrange(20) * SECOND // 4
+            _change(rng, line, compiled)
+            scans = [_scan(rng, some, turn // 2, now_ns) for _ in range(rng.randrange(2 * AT_ONCE))]
+            decisions = line.batch(scans, now_ns)
+            assert compiled.batch(scans, now_ns) == decisions
+            answers = [_answer(rng, some) for _ in range(rng.randrange(AT_ONCE // 2))]
+            anew = line.answers(answers, now_ns)
+            assert compiled.answers(answers, now_ns) == anew
+            compared.scans += len(scans)
+            compared.answers += len(answers)
+            compared.decisions.update(each.disposition.name.lower() for each in decisions + anew)
+        assert_same_memory(line, compiled.tracking)
+        compared.pieces += len(line.pieces)
+        compiled.leave(list(line.pieces))
+        for piece in list(line.pieces):
+            line.leave(piece)
     assert_same_memory(line, compiled.tracking)
     compared.worlds += 1
-    compared.pieces += len(line.pieces)
+
+
+def _waybill(rng: random.Random, line: naive.Line) -> bytes:
+    """Draw a piece's waybill; one that surely is none, in this world, is mostly drawn again."""
+    for _ in range(4):
+        drawn = rng.choice(WAYBILLS)
+        if line.is_waybill(drawn):
+            break
+    return drawn
+
+
+def _less_known(
+    rng: random.Random, pre_advice: dict[bytes, naive.Advice]
+) -> dict[bytes, naive.Advice]:
+    """Let pre-advice leave the destination of some waybills to labels and the upstream host."""
+    return {
+        waybill: replace(advice, destination=0) if rng.random() < 0.3 else advice
+        for waybill, advice in pre_advice.items()
+    }
+
+
+def _change(rng: random.Random, line: naive.Line, compiled: Compiled) -> None:
+    """Let something happen to two chutes, and now and then to the line."""
+    for number in rng.sample(sorted(line.chutes), min(len(line.chutes), 2)):
+        chute = line.chutes[number]
+        chute.state, chute.locked = rng.choice(OPEN_OR_NOT), rng.random() < 0.05
+        chute.fill = min(rng.randrange(chute.capacity + 1), rng.randrange(chute.capacity + 1))
+        compiled.change(number, chute.state, locked=chute.locked, fill=chute.fill)
+    line.quarantined = compiled.quarantined = rng.random() < 0.03
 
 
 def compare_round(seed: int, worlds_max: int, compared: Compared) -> None:
@@ -114,41 +164,43 @@ def compare_round(seed: int, worlds_max: int, compared: Compared) -> None:
     drawn()
 
 
-def _code(rng: random.Random) -> bytes:
+def _codes(rng: random.Random, waybill: bytes) -> list[bytes]:
+    """Return what a scanner reads of a piece: mostly its waybill, perhaps labels beside it."""
+    if rng.random() < ODD_SCANS:
+        return [_odd_code(rng) for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 3, 4]))]
+    labels = [rng.choice(LABEL_TEXTS) for _ in range(rng.choice([0, 0, 1, 2]))]
+    codes = [prefixed(code, rng.choice(PREFIXES)) for code in [waybill, *labels]]
+    rng.shuffle(codes)
+    return codes
+
+
+def _odd_code(rng: random.Random) -> bytes:
     if rng.random() < 0.05:
         return rng.randbytes(rng.randrange(CODE_BYTES + 1))
     return prefixed(rng.choice(rng.choice(TEXTS)), rng.choice(PREFIXES))
 
 
-def _scan(rng: random.Random, first: int, now_ns: int) -> naive.Scan:
+def _scan(rng: random.Random, some: Some, lap: int, now_ns: int) -> naive.Scan:
+    piece = some.any_one(rng)
     return naive.Scan(
-        piece_id=first + rng.randrange(AT_ONCE),
-        lap=rng.choice([0, 0, 0, 1, 1, 2, 3, 4]),
+        piece_id=piece,
+        lap=max(lap + rng.choice([0, 0, 0, 0, 1, -1]), 0),
         event_ns=now_ns - rng.choice([-1, 0, 1, 1, 2, 4, 8, 40]) * SECOND // 4,
-        codes=[_code(rng) for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 3, 4]))],
+        codes=_codes(rng, some.waybills[piece - some.first]),
         status=rng.choice(STATUSES),
         weight_g=rng.choice(MEASURES),
         sizes_mm=(rng.choice(MEASURES), rng.choice(MEASURES), rng.choice(MEASURES)),
     )
 
 
-def _answer(rng: random.Random, first: int) -> naive.Answer:
+def _answer(rng: random.Random, some: Some) -> naive.Answer:
     """What the upstream host says of a piece; now and then that it does not know it."""
     facts = None
     if rng.random() < 0.8:
         holds = frozenset(h for h in naive.HOLDS[:5] if rng.random() < 0.04)
         destination = rng.choice(DESTINATIONS[1:])
         facts = naive.Advice(rng.randrange(4), rng.randrange(4), destination, holds)
-    return naive.Answer(first + rng.randrange(AT_ONCE), facts)
-
-
-def _turns(rng: random.Random) -> Iterator[tuple[int, int]]:
-    """First piece and instant of each turn."""
-    now_ns = START_NS
-    for first in range(1, PIECES_OF_WORLD, AT_ONCE):
-        for _ in range(TURNS_OF_SOME):
-            now_ns += rng.randrange(20) * SECOND // 4
-            yield first, now_ns
+    return naive.Answer(some.any_one(rng), facts)
 
 
 def _git(*arguments: str) -> str:

@@ -11,7 +11,7 @@ from bench.naive_arrays import (
     pre_advice_arrays,
     scan_events,
 )
-from plc_adapters.contract import Records
+from plc_adapters.contract import EVENT, DischargeStatus, EventKind, Records
 from sorter.assignment.arrays import PlanArrays
 from sorter.assignment.decider import Decider
 from sorter.line.tracking import Tracking
@@ -62,9 +62,18 @@ class Compiled:
         """Answer for pieces of this boot, as the line hands the host's words on."""
         records = answer_records(answers, BOOT)
         rows = self.tracking.rows_of(records)
-        decisions, became = self._decider.decide_answers(records, rows, self.tracking, now_ns, 0)
+        decisions, became = self._decider.decide_answers(records, rows, self, now_ns, 0)
         assert np.count_nonzero(became) == len(decisions)
         return [decision_of(decision) for decision in decisions]
+
+    def leave(self, pieces: list[int]) -> None:
+        """Let pieces be taken off the sorter."""
+        events = np.zeros(len(pieces), EVENT)
+        events["line"], events["kind"], events["boot_id"] = LINE, EventKind.DISCHARGED, BOOT
+        events["sequence"] = np.arange(self._sequence, self._sequence + len(pieces))
+        events["piece_id"], events["status"] = pieces, DischargeStatus.REMOVED
+        self._sequence += len(pieces)
+        self.tracking.apply(events)
 
     def activate(self, plan: naive.Plan) -> None:
         self._decider.let_go(self.tracking.versions_in_flight())
