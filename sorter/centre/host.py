@@ -77,9 +77,7 @@ class HttpHost:
                 async for line in _lines(response):
                     yield line
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise HostError(
-                HostFailure.CONNECT, f"no connection ({error or type(error).__name__})"
-            ) from None
+            raise HostError(HostFailure.CONNECT, _no_connection(error)) from None
         except httpx.TimeoutException:
             raise HostError(HostFailure.SILENT, "it fell silent") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -90,6 +88,14 @@ class HttpHost:
     async def close(self) -> None:
         """Let all connections go."""
         await self._client.aclose()
+
+
+def _no_connection(error: httpx.TransportError) -> str:
+    """Tell why none came about, and of a certificate what to do."""
+    told = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in told:
+        return f"its certificate is not trusted ({told}); name its authority in upstream.ca"
+    return f"no connection ({told})"
 
 
 async def _lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:
@@ -104,10 +110,14 @@ async def _lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:
             )
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            yield line
-        if len(rest) > ANSWER_LINE_BYTES_MAX:
-            raise HostError(
-                HostFailure.TOO_LARGE, f"a line of more than {ANSWER_LINE_BYTES_MAX} bytes"
-            )
+            yield _within(line)
+        _within(rest)
     if rest:
         yield rest
+
+
+def _within(line: bytes) -> bytes:
+    """Return a line, or what came of it so far, that is as long as it may be."""
+    if len(line) > ANSWER_LINE_BYTES_MAX:
+        raise HostError(HostFailure.TOO_LARGE, f"a line of more than {ANSWER_LINE_BYTES_MAX} bytes")
+    return line

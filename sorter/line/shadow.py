@@ -1,9 +1,11 @@
 """A candidate plan decides beside the active one: the same scans, the same line, another plan.
 
-It follows what the line journaled. Each scan that the line decided is decided once more by the
-candidate, with the piece, the chutes and their room as they stood for the line, and on copies: what
-differs comes from the plan alone, and the candidate changes nothing. So a piece that would have
-gone elsewhere is on its later laps still where the line has it.
+It follows what the line journaled. Each scan that the line decided, and each answer of the upstream
+host that changed something, is decided once more by the candidate, with the piece, the chutes and
+their room as they stood for the line, and on copies: what differs comes from the plan alone, and
+the candidate changes nothing. So a piece that would have gone elsewhere is on its later laps still
+where the line has it; and an answer of no use to the line, which its journal does not have, is none
+to the candidate.
 """
 
 from collections import Counter
@@ -14,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plc_adapters.contract import Disposition, EventKind, Records
+from sorter.assignment.answers import UNUSED
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
 from sorter.assignment.decider import Decider
 from sorter.line.tracking import Tracking
-from sorter.ports import Batch
+from sorter.ports import HOST_ANSWER, Batch, HostAnswer
 
 DIFFERENCES_MAX = 10_000
 """Differences kept apart by destination, chute and disposition; more are counted together."""
@@ -78,31 +81,55 @@ class Shadow:
         """Take one turn of the line."""
         rows, _ = self.tracking.apply(batch.events)
         made = batch.decisions
-        counted = made[made["decided_ns"] >= self._since_ns]
-        if len(counted):
-            self._compare(batch.events, rows, counted)
-        self.tracking.adopt_decisions(made)
+        # The line decides a turn's scans before it hears the host, and at one instant.
+        answers = made["host_answer"] != HostAnswer.NONE
+        first = int(answers.argmax()) if answers.any() else len(made)
+        counts = len(made) > 0 and int(made["decided_ns"][0]) >= self._since_ns
+        if counts:
+            self._compare_scans(batch.events, rows, made[~answers])
+        self.tracking.adopt_decisions(made[:first])
+        if counts:
+            self._compare_answers(made[answers])
+        self.tracking.adopt_decisions(made[first:])
 
-    def _compare(self, events: Records, rows: NDArray[np.int32], made: Records) -> None:
+    def _copies(self, rows: NDArray[np.int32]) -> tuple[_Copies, NDArray[np.int32]]:
+        """Return these pieces with the line's chutes, and the rows that they now have."""
+        tracking = self.tracking
+        copies = _Copies(tracking.pieces[rows], tracking.chutes.copy(), tracking.quarantined)
+        return copies, np.arange(len(rows), dtype=np.int32)
+
+    def _compare_scans(self, events: Records, rows: NDArray[np.int32], made: Records) -> None:
         decided = np.isin(events["sequence"], made["event_sequence"])
         scans = decided & (events["kind"] == EventKind.SCANNED) & (rows >= 0)
         if not scans.any():
             return
-        tracking = self.tracking
-        copies = _Copies(
-            tracking.pieces[rows[scans]], tracking.chutes.copy(), bool(tracking.quarantined)
-        )
+        copies, copied = self._copies(rows[scans])
         again = self.decider.decide(
-            np.ascontiguousarray(events[scans]),
-            np.arange(len(copies.pieces), dtype=np.int32),
-            copies,
-            int(made["decided_ns"][0]),
+            np.ascontiguousarray(events[scans]), copied, copies, int(made["decided_ns"][0])
         )
-        by_event = {int(each["event_sequence"]): each for each in made}
+        # What a quarantine took back in the same turn came after the scan's own decision.
+        by_event = {int(each["event_sequence"]): each for each in reversed(made)}
         for other in again:
             own = by_event[int(other["event_sequence"])]
             if int(own["piece_id"]) == int(other["piece_id"]):
                 self._count(own, other)
+
+    def _compare_answers(self, made: Records) -> None:
+        answers = _answers_behind(made)
+        rows = self.tracking.rows_of(answers)
+        here = rows >= 0
+        if not here.any():
+            return
+        made, answers = made[here], answers[here]
+        copies, copied = self._copies(rows[here])
+        before = copies.pieces.copy()
+        again, became = self.decider.decide_answers(
+            answers, copied, copies, int(made["decided_ns"][0]), after=0
+        )
+        others = iter(again)
+        for own, piece, use in zip(made, before, became, strict=True):
+            # Where the answer is of no use to the candidate, the piece keeps what it had.
+            self._count(own, piece if use == UNUSED else next(others))
 
     def _count(self, own: np.void, other: np.void) -> None:
         seen = self.seen
@@ -120,3 +147,12 @@ class Shadow:
             seen.differences[key] += 1
         else:
             seen.kept_together += 1
+
+
+def _answers_behind(made: Records) -> Records:
+    """Return the HOST_ANSWERs that led to these DECISIONs, which say of each all that counted."""
+    answers = np.zeros(len(made), HOST_ANSWER)
+    for name in ("boot_id", "piece_id", "brand", "service_class", "destination"):
+        answers[name] = made[name]
+    answers["answer"], answers["holds"] = made["host_answer"], made["host_holds"]
+    return answers
