@@ -41,6 +41,25 @@ class HoldKind(IntFlag):
     DAMAGED = 16
 
 
+class MissortCause(IntEnum):
+    """Why a piece went elsewhere than first assigned (:mod:`sorter.assignment.missorts`)."""
+
+    NONE = 0
+    """It did not, or was never assigned anywhere."""
+    READ = 1
+    """A later scan read another waybill on it, or the first one at all, or two of them."""
+    DECISION = 2
+    """The answer was revised with the same waybill: by the upstream host, a hold, a quarantine, or
+    for want of a chute in reach."""
+    TIMING = 3
+    """The PLC held no answer when it was needed: it came too late, or the host was silent."""
+    MECHANICAL = 4
+    """The sorter did not carry out the answer it held: the chute was full, closed or failed at that
+    instant, the piece was lost, or fell where no answer sent it."""
+    MANUAL = 5
+    """A person took it off."""
+
+
 class HostAnswer(IntEnum):
     """What the upstream host said of a piece."""
 
@@ -114,6 +133,7 @@ PIECE = np.dtype(
         ("asked_lap", "u4"),
         ("host_answer", "u4"),
         ("host_holds", "u4"),
+        ("cause", "u4"),
         ("weight_g", "i4"),
         ("length_mm", "i2"),
         ("width_mm", "i2"),
@@ -136,6 +156,8 @@ the first decision for a piece first heard of later),
 two different waybills were read on it by one scan, 2 if by several: it then stays a conflict.
 ``scan_sequence`` is its newest scan. ``asked_lap`` is 1 more than the lap on which the upstream
 host was first asked, 0 where it was not; ``host_answer`` and ``host_holds`` are what it said.
+``cause`` is a MissortCause: while in flight why it is bound elsewhere than first assigned, from its
+end on why it went elsewhere.
 """
 
 HOST_ANSWER = np.dtype(

@@ -177,6 +177,23 @@ PIECES = Board(
             ),
         ),
         Panel(
+            Text("Mis-sorts by cause", "错分原因"),
+            Text(
+                "Pieces that went elsewhere than first assigned. Healthy: timing 0, mechanical as "
+                "many as met a full chute, the rest as on other days.",
+                "未落入首次分配格口的件。正常：timing 为 0，mechanical 与遇到满格口的件数相当，"
+                "其余与平日相同。",
+            ),
+            (
+                Query(
+                    "sum by (line, cause) (rate(sorter_missorts_total{L}[$__rate_interval])) "
+                    "* 3600",
+                    "{{line}} {{cause}}",
+                ),
+            ),
+            PER_HOUR,
+        ),
+        Panel(
             Text("Must stay 0", "必须为 0"),
             Text(
                 "Healthy: all 0. Anything else is a fault of the service or of a PLC.",

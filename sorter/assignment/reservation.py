@@ -9,6 +9,7 @@ import numpy as np
 from plc_adapters.contract import CHUTES_MAX, CODE_BYTES, Disposition, Records
 from sorter.assignment.compiled import compiled
 from sorter.assignment.holds import is_hold
+from sorter.assignment.missorts import bind_by_decision
 from sorter.assignment.rates import take
 from sorter.ports import HELD_BACK
 
@@ -41,6 +42,7 @@ def reserve(piece: np.void, chutes: Records, number: int) -> None:
 @compiled
 def hold(decision: np.void, piece: np.void, chutes: Records) -> None:
     """Apply a decision to its piece; move its room, and count it, to the first chute named."""
+    bind_by_decision(piece, decision)
     piece["disposition"] = decision["disposition"]
     piece["revision"] = decision["revision"]
     piece["group"] = decision["group"]

@@ -19,6 +19,14 @@ CODE is a waybill, a piece id, or line/boot/piece. Ends with 1 where no such pie
 Example: sorter trace QH1234567890 --config site.toml
 """
 TIMEOUT_S = 10.0
+MISSORT_CAUSES = {
+    "read": "a later scan read what the first answer did not know of",
+    "decision": "the answer was revised: by the upstream host, a hold, a quarantine, or for room",
+    "timing": "the PLC held no answer when it was needed",
+    "mechanical": "the sorter did not carry out the answer it held",
+    "manual": "a person took it off",
+}
+"""In words, by name of the MissortCause."""
 
 
 def trace(
@@ -87,11 +95,15 @@ def _head(piece: dict[str, Any]) -> list[str]:
         return [*head, "  still on the sorter"]
     chute = f" into chute {piece['chute']}" if piece["chute"] else ""
     slack = "" if piece["slack_ms"] is None else f", least slack {piece['slack_ms']} ms"
-    return [
-        *head,
+    head.append(
         f"  {piece['outcome']}{chute} at {piece['ended_at']}: {piece['disposition']}, "
-        f"lap {piece['lap']}, plan version {piece['plan_version'] or 'none'}{slack}",
-    ]
+        f"lap {piece['lap']}, plan version {piece['plan_version'] or 'none'}{slack}"
+    )
+    cause = piece["missort_cause"]
+    if cause:
+        first = f"chute {piece['first_chute']}" if piece["first_chute"] else "no chute"
+        head.append(f"  first assigned to {first}; {cause}: {MISSORT_CAUSES.get(cause, '')}")
+    return head
 
 
 def _upstream(told: dict[str, Any]) -> str:

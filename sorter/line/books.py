@@ -72,6 +72,12 @@ class Counter(IntEnum):
     """Of those, the ones found elsewhere than named, or that a later scan found to be another."""
     QUARANTINES = 38
     """Times that the line was quarantined."""
+    MISSORTS_READ = 39
+    """This and the next four follow MissortCause."""
+    MISSORTS_DECISION = 40
+    MISSORTS_TIMING = 41
+    MISSORTS_MECHANICAL = 42
+    MISSORTS_MANUAL = 43
 
 
 class Register(IntEnum):

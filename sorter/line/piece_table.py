@@ -4,6 +4,7 @@ import numpy as np
 
 from plc_adapters.contract import DischargeStatus, Records
 from sorter.assignment.compiled import compiled
+from sorter.assignment.missorts import cause_of
 from sorter.assignment.reservation import release, reserve
 from sorter.assignment.tables import mix, slot_of
 from sorter.line.books import Counter, Register, TrackArrays
@@ -81,12 +82,22 @@ def begin(event: np.void, slot: int, counter: int, t: TrackArrays) -> int:
 
 
 @compiled
+def attribute(piece: np.void, status: int, chute: int, t: TrackArrays) -> None:
+    """Write and count why a piece that leaves goes elsewhere than first assigned, if it does."""
+    cause = cause_of(piece, status, chute)
+    piece["cause"] = cause
+    if cause != 0:
+        t.counters[Counter.MISSORTS_READ + cause - 1] += 1
+
+
+@compiled
 def settle_boot(event: np.void, t: TrackArrays, ended: Records, count: int) -> int:
     """Record every piece in flight as lost at the instant of this event; return the new count."""
     for row in range(t.registers[ROWS_TOUCHED]):
         piece = t.pieces[row]
         if piece["boot_id"] == 0:
             continue
+        attribute(piece, LOST, 0, t)
         release(piece, t.chutes)
         piece["outcome"] = LOST
         piece["ended_ns"] = event["event_ns"]

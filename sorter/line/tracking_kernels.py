@@ -20,10 +20,11 @@ from plc_adapters.contract import (
     ScanStatus,
 )
 from sorter.assignment.compiled import compiled
+from sorter.assignment.missorts import DECISION, bind, bind_by_lap, is_answered, names
 from sorter.assignment.rates import take
 from sorter.assignment.reservation import CONTRADICTED, hold, release, reserve
 from sorter.line.books import Counter, Register, TrackArrays
-from sorter.line.piece_table import begin, drop, find_slot, measure, settle_boot
+from sorter.line.piece_table import attribute, begin, drop, find_slot, measure, settle_boot
 from sorter.line.slip import confirm
 
 # Plain ints: records take no enum members, and numba compiles these faster.
@@ -94,6 +95,7 @@ def on_scanned(event: np.void, slot: int, t: TrackArrays) -> int:
         return row
     if lap > before:
         counters[Counter.RECIRCULATED] += lap - before
+        bind_by_lap(piece, int(event["status"]))
         release(piece, t.chutes)
         piece["lap"] = lap
         piece["answer"] = 0
@@ -126,15 +128,21 @@ def names_same(event: np.void, piece: np.void) -> bool:
 
 @compiled
 def take_over(event: np.void, piece: np.void, chutes: Records) -> None:
-    """Make what the PLC holds the truth here, and keep room where it will send the piece."""
+    """Make what the PLC holds the truth here, and keep room where it will send the piece.
+
+    Where both are the first answers of a lap, the one here was never carried out: this host had
+    died between instructing and journaling, and decided again. So the PLC's was the first.
+    """
     known = piece["chutes"]
     held = event["chutes"]
     leads_to = int(held[0])
     if 0 < leads_to < len(chutes) and leads_to != int(known[0]):
         take(chutes[leads_to], int(event["event_ns"]))
     first = int(piece["first_chute"])
-    if first == 0 or first == known[0]:
+    are_first = piece["revision"] == 0 and event["revision"] == 0
+    if first == 0 or (are_first and first == known[0]):
         piece["first_chute"] = held[0]
+    bind(piece, leads_to, DECISION)
     for k in range(CHUTES_MAX):
         known[k] = held[k]
     piece["revision"] = event["revision"]
@@ -203,24 +211,6 @@ def on_piece(event: np.void, t: TrackArrays) -> int:
 
 
 @compiled
-def is_answered(piece: np.void) -> bool:
-    """Return whether the PLC has told that it holds what was decided last for a piece.
-
-    Before that it may be on its way out by what was decided before.
-    """
-    return piece["disposition"] != NONE and piece["answer"] in (ACCEPTED, REFUSED_HELD)
-
-
-@compiled
-def names(piece: np.void, number: int) -> bool:
-    """Return whether the answer for a piece names a chute."""
-    for k in range(CHUTES_MAX):  # noqa: SIM110 - numba compiles no generator expression
-        if piece["chutes"][k] == number:
-            return True
-    return False
-
-
-@compiled
 def fill_chute(event: np.void, piece: np.void, t: TrackArrays) -> None:
     """Count a discharge at its chute, and against what was known of it."""
     counters = t.counters
@@ -276,6 +266,7 @@ def on_discharged(event: np.void, t: TrackArrays, ended: Records, count: int) ->
         confirm(was_seen_elsewhere or not names(piece, int(event["chute"])), t)
     if status == NO_INSTRUCTION and piece["answer"] != TOO_LATE:
         counters[Counter.DEADLINE_MISSES] += 1
+    attribute(piece, status, int(event["chute"]), t)
     release(piece, t.chutes)
     if status in (NO_INSTRUCTION, HOST_SILENT):
         piece["disposition"] = DEFAULTED

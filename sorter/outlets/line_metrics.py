@@ -98,6 +98,18 @@ LABELLED_COUNTERS = (
             "missed": "missed",
         },
     ),
+    (
+        "missorts",
+        "Pieces that went elsewhere than first assigned, by cause.",
+        "cause",
+        {
+            "missorts_read": "read",
+            "missorts_decision": "decision",
+            "missorts_timing": "timing",
+            "missorts_mechanical": "mechanical",
+            "missorts_manual": "manual",
+        },
+    ),
 )
 """Counters of a line that are children of one metric: metric, help, label, counter to label."""
 

@@ -258,6 +258,6 @@ PIECES = Table(
     ("ended_ns", "ended_at"),
     ("boot_id", "piece_id"),
     {"inducted_ns": "inducted_at", "scanned_ns": "scanned_at"},
-    renamed={"group": "chute_group"},
+    renamed={"group": "chute_group", "cause": "missort_cause"},
 )
 TABLES = (EVENTS, DECISIONS, PIECES)

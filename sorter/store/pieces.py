@@ -20,6 +20,7 @@ from plc_adapters.contract import (
     ScanStatus,
 )
 from sorter.errors import UnavailableError
+from sorter.ports import MissortCause
 from sorter.store import address
 from sorter.store.columns import text_of
 from sorter.store.conversation import conversation, said_of
@@ -268,6 +269,7 @@ def _end(row: Any) -> dict[str, Any]:
         "answer": _name(AnswerStatus, row["answer"]) if row["answer"] else None,
         "revision": row["revision"],
         "first_chute": _some(row["first_chute"]),
+        "missort_cause": _cause(row["missort_cause"]),
         "reserved_chute": _some(row["reserved_chute"]),
         "chutes": row["chutes"] or [],
         "slack_ms": None if row["slack_ms"] == NO_SLACK else row["slack_ms"],
@@ -356,6 +358,10 @@ def _name(names: type[IntEnum], number: int) -> str:
         return names(number).name.lower()
     except ValueError:
         return str(number)
+
+
+def _cause(number: int) -> str | None:
+    return _name(MissortCause, number) if number else None
 
 
 def _flags(bits: int) -> list[str]:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from plc_adapters.contract import DischargeStatus, Disposition, ScanStatus
-from sorter.cli.trace import render
+from sorter.cli.trace import MISSORT_CAUSES, render
 from sorter.errors import UnavailableError
-from sorter.ports import PIECE, Batch, HoldKind, HostAnswer
+from sorter.ports import PIECE, Batch, HoldKind, HostAnswer, MissortCause
 from sorter.store.embedded import EmbeddedPostgres
 from sorter.store.pieces import PIECES_MAX, RECORDS_PER_PIECE_MAX, PieceHistories
 from sorter.store.plans import CommandRow
@@ -93,6 +93,22 @@ def test_a_piece_in_flight_is_found(dsn: str, code: str) -> None:
     assert piece["waybill"] == "QH1234567890"
     assert "outcome" not in piece
     assert len(piece["events"]) == 3
+
+
+@pytest.mark.parametrize("cause", list(MissortCause))
+def test_a_piece_that_went_elsewhere_tells_its_cause(dsn: str, cause: MissortCause) -> None:
+    whole = batch(3)
+    whole.pieces["cause"], whole.pieces["first_chute"] = cause, 9
+    record(dsn, whole)
+    found = history(dsn, "3")
+    text = "\n".join(render(found))
+    if cause is MissortCause.NONE:
+        assert found["pieces"][0]["missort_cause"] is None
+        assert "first assigned" not in text
+    else:
+        name = cause.name.lower()
+        assert found["pieces"][0]["missort_cause"] == name
+        assert f"first assigned to chute 9; {name}: {MISSORT_CAUSES[name]}" in text
 
 
 def asked_of_host(*steps: tuple[Disposition, HostAnswer, int]) -> Batch:

@@ -100,7 +100,7 @@ def test_a_piece_from_induction_to_its_end(tracking: Tracking) -> None:
     assert tracking.dispositions[Disposition.ROUTED] == 1
     assert counted(tracking) == {
         "inducted": 1, "scans": 1, "scans_read": 1, "answers_accepted": 1, "discharged": 1,
-        "sorted": 1, "confirmed": 1,
+        "sorted": 1, "confirmed": 1, "missorts_mechanical": 1,
     }  # fmt: skip
 
 
@@ -122,11 +122,12 @@ def test_a_piece_from_induction_to_its_end(tracking: Tracking) -> None:
         ),
         (
             [inducted(1), discharged(1, DischargeStatus.DEFAULT_NO_INSTRUCTION, 4)],
-            {"inducted": 1, "discharged": 1, "defaulted_no_instruction": 1, "deadline_misses": 1},
+            {"inducted": 1, "discharged": 1, "defaulted_no_instruction": 1, "deadline_misses": 1,
+             "missorts_timing": 1},
         ),
         (
             [inducted(1), discharged(1, DischargeStatus.DEFAULT_HOST_SILENT, 4)],
-            {"inducted": 1, "discharged": 1, "defaulted_host_silent": 1},
+            {"inducted": 1, "discharged": 1, "defaulted_host_silent": 1, "missorts_timing": 1},
         ),
         (
             [inducted(1), discharged(1, DischargeStatus.DEFAULT_LAP_LIMIT, 4)],
