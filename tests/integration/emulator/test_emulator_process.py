@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Connect = Callable[[int], "Host"]
 DEADLINE_S = 60.0
 SCANNED, INSTRUCTED, DISCHARGED, MACHINE = 2, 3, 4, 6
+ACCEPTED, UNKNOWN_PIECE, TOO_LATE = 1, 4, 5
 BOOT, HEARTBEAT, STATE, HEAD, GRANTED = 6, 8, 9, 12, 18
 
 
@@ -26,24 +27,30 @@ def number(slot: list[int], at: int) -> int:
 
 
 def sort(host: "Host", pieces: int) -> tuple[dict[int, int], dict[int, tuple[int, int]]]:
-    """Answer the first pieces, live until they are discharged: what was said, what became of it."""
+    """Answer each piece until so many have left that were answered in time.
+
+    Returns the chutes that were said and taken, and how and where those pieces ended.
+    """
     told: dict[int, int] = {}
+    taken: dict[int, int] = {}
     ended: dict[int, tuple[int, int]] = {}
     end = time.monotonic() + DEADLINE_S
     while len(ended) < pieces:
-        assert time.monotonic() < end, (told, ended)
+        assert time.monotonic() < end, (told, taken, ended)
         host.live(1)
         while slot := host.next_event():
             kind, status, piece = slot[2], slot[3], number(slot, 4)
-            if kind == SCANNED and piece <= pieces:
+            if kind == SCANNED:
                 told[piece] = 1 + piece % 8
                 host.instruct(piece, told[piece])
-            elif kind == INSTRUCTED:
-                assert status == 1
+            elif kind == INSTRUCTED and status == ACCEPTED:
                 assert slot[18 + 5] == told[piece]
-            elif kind == DISCHARGED and piece in told:
+                taken[piece] = told[piece]
+            elif kind == INSTRUCTED:
+                assert status in (UNKNOWN_PIECE, TOO_LATE)
+            elif kind == DISCHARGED and piece in taken:
                 ended[piece] = (status, slot[7])
-    return told, ended
+    return {piece: taken[piece] for piece in ended}, ended
 
 
 def test_pieces_go_where_a_plain_client_says(start: "Start", connect: Connect) -> None:
@@ -55,7 +62,7 @@ def test_pieces_go_where_a_plain_client_says(start: "Start", connect: Connect) -
     assert (host.u32(GRANTED), host.read(STATE, 1)) == (1, [2])
     assert ended == {piece: (1, chute) for piece, chute in told.items()}
     final = emulator.end()
-    assert final["answers"]["accepted"] == final["latency_us"]["count"] == 6
+    assert final["answers"]["accepted"] == final["latency_us"]["count"] >= 6
     assert final["two_instructions"] == final["overflow"] == 0
     assert final["latency_us"]["p50"] >= final["arrival_us"]["p50"] > 0
 
@@ -109,18 +116,27 @@ def test_usr2_stops_the_plc_while_its_socket_answers(start: "Start", connect: Co
 
 
 def test_a_cut_cable_drops_the_host_and_is_mended(start: "Start", connect: Connect) -> None:
-    emulator = start("cuts=[{after_ms=3000, for_ms=1000}]")
-    host = connect(emulator.port)
-    boot = host.u32(BOOT)
+    # Of several cuts a slow machine's test meets one, whichever.
+    cuts = ",".join(f"{{after_ms={second}000, for_ms=1000}}" for second in (3, 12, 24, 48))
+    emulator = start(f"cuts=[{cuts}]")
+    host, boot = until_connected(connect, emulator.port)
+    end = time.monotonic() + DEADLINE_S
     # The library lets a reset through as it is, where the cut hits it while it waits.
     with pytest.raises((ModbusException, ConnectionError)):
-        end = time.monotonic() + DEADLINE_S
         while time.monotonic() < end:
             host.u32(HEAD)
-    status = emulator.status_when(lambda status: status["seconds"] > 4.1)
-    assert not status["cable_cut"]
-    again = connect(emulator.port)
-    assert again.u32(BOOT) == boot
+    assert until_connected(connect, emulator.port)[1] == boot
+
+
+def until_connected(connect: Connect, port: int) -> tuple["Host", int]:
+    """Try until a host is connected and has read the boot id; return both."""
+    end = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            host = connect(port)
+            return host, host.u32(BOOT)
+        except (ModbusException, ConnectionError, AssertionError):
+            assert time.monotonic() < end
 
 
 def test_a_restarted_plc_has_the_port_and_another_boot(start: "Start", connect: Connect) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plc_adapters.contract import INSTRUCTION, Adapter, EventKind, Records, Resume
+from plc_adapters.contract import (
+    INSTRUCTION,
+    Adapter,
+    AnswerStatus,
+    DischargeStatus,
+    EventKind,
+    Records,
+    Resume,
+)
 from plc_adapters.emulator.build import Sorter, build_sorter
 from plc_adapters.emulator.config import load_config
 from plc_adapters.emulator.server import Server
@@ -18,6 +26,8 @@ from plc_adapters.modbus.settings import ModbusLink
 
 WAIT_S = 60.0
 """Longest wait for what must come; a machine under load is slow, not wrong."""
+ANSWER_IN_MS = 100
+"""What the host sets an answer's deadline to, after the scan."""
 TOML = """
 chutes = "chutes.csv"
 
@@ -127,7 +137,7 @@ class Host:
             instructions["piece_id"] = scans["piece_id"]
             instructions["lap"] = scans["lap"]
             instructions["chutes"][:, 0] = 1
-            instructions["deadline_ns"] = scans["event_ns"] + 100_000_000
+            instructions["deadline_ns"] = scans["event_ns"] + ANSWER_IN_MS * 1_000_000
             await self.adapter.write(instructions)
             self.answered |= {(int(p), int(lap)) for p, lap in scans[["piece_id", "lap"]].tolist()}
         if len(events) and acknowledge:
@@ -146,6 +156,28 @@ class Host:
     def sequences(self) -> list[int]:
         found: list[int] = self.all()["sequence"].tolist()
         return found
+
+
+def assert_ended_as_answered(events: Records, default_chute: int = 9) -> None:
+    """Each piece that ended fell where its accepted answer sent it, or by default without one.
+
+    True however slow the machine is: what the host was late for is told as such.
+    """
+    answered = {
+        (int(echo["boot_id"]), int(echo["piece_id"])): int(echo["chutes"][0])
+        for echo in events[events["kind"] == EventKind.INSTRUCTED]
+        if echo["status"] == AnswerStatus.ACCEPTED
+    }
+    for end in events[events["kind"] == EventKind.DISCHARGED]:
+        chute = answered.get((int(end["boot_id"]), int(end["piece_id"])))
+        if chute is not None:
+            assert (end["status"], end["chute"]) == (DischargeStatus.SORTED, chute), end
+        else:
+            assert end["chute"] == default_chute, end
+            assert end["status"] in (
+                DischargeStatus.DEFAULT_NO_INSTRUCTION,
+                DischargeStatus.DEFAULT_HOST_SILENT,
+            ), end
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -7,12 +7,43 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from plc_adapters.contract import AdapterError, AnswerStatus, EventKind, Resume
+from plc_adapters.contract import (
+    AdapterError,
+    AnswerStatus,
+    DischargeStatus,
+    EventKind,
+    Records,
+    Resume,
+)
 from plc_adapters.modbus.settings import ModbusLink
-from tests.integration.modbus.conftest import Host, Plc, adapter_of, until
+from tests.integration.modbus.conftest import (
+    ANSWER_IN_MS,
+    Host,
+    Plc,
+    adapter_of,
+    assert_ended_as_answered,
+    until,
+)
 
 Run = Callable[..., None]
+
+
+def slack_and_time_taken_ms(events: Records) -> NDArray[np.float64]:
+    """Of each answer taken: what was left until its deadline, and what it took since its scan.
+
+    Together they are what the host set the deadline to after the scan, on whatever clock.
+    """
+    scanned = {
+        (int(scan["piece_id"]), int(scan["lap"])): int(scan["event_ns"])
+        for scan in events[events["kind"] == EventKind.SCANNED]
+    }
+    echoes = events[events["kind"] == EventKind.INSTRUCTED]
+    echoes = echoes[echoes["status"] == AnswerStatus.ACCEPTED]
+    began = [scanned[int(echo["piece_id"]), int(echo["lap"])] for echo in echoes]
+    both: NDArray[np.float64] = echoes["slack_ms"] + (echoes["event_ns"] - np.array(began)) / 1e6
+    return both
 
 
 def contiguous(sequences: list[int]) -> bool:
@@ -40,25 +71,20 @@ def test_pieces_are_sorted_as_instructed(
         host = Host(adapter_of(plc.link(**link)))
         await host.open()
         tally = plc.sorter.tally
-        await host.turn_until(lambda: tally.ended_count >= 40)
+        await host.turn_until(lambda: tally.ended[DischargeStatus.SORTED] >= 40)
         events = host.all()
         assert plc.sorter.status()["overflow"] == 0
         assert tally.answers[AnswerStatus.ACCEPTED] >= 40
-        assert tally.deadline_misses == 0
         steps = np.diff(events["sequence"].astype(np.int64))
         assert set(steps.tolist()) <= {1, 1 - 0xFFFF_FFFF}
-        ended = events[events["kind"] == EventKind.DISCHARGED]
-        assert set(ended["chute"].tolist()) == {1}
-        echoes = events[events["kind"] == EventKind.INSTRUCTED]
-        assert (echoes["slack_ms"] > 0).all()
-        assert (echoes["slack_ms"] < 1000).all()
+        assert_ended_as_answered(events)
+        assert abs(np.median(slack_and_time_taken_ms(events)) - ANSWER_IN_MS) <= 20
         scans = events[events["kind"] == EventKind.SCANNED]
         assert scans["codes"][0, 0].tobytes().rstrip(b"\0").startswith(b"]C0EMU")
         assert (events["event_ns"] <= events["host_receive_ns"]).all()
-        assert (events["host_receive_ns"] - events["event_ns"]).max() < 1_000_000_000
         await host.adapter.close()
 
-    # Slow enough that a busy machine's host is not late.
+    # Slow enough that a busy machine's host is seldom late.
     run_with_plc(scenario, "loop.speed_mm_s=4000", "plc.host_watchdog_ms=2000", *settings)
 
 
@@ -94,7 +120,7 @@ def test_a_restarted_plc_is_claimed_anew(run_with_plc: Run) -> None:
             of_boot = events[events["boot_id"] == boot]
             assert contiguous(of_boot["sequence"].tolist())
         assert int(events[events["boot_id"] == 2]["sequence"][0]) == 1
-        assert plc.sorter.tally.deadline_misses == 0
+        assert_ended_as_answered(events)
 
     run_with_plc(scenario)
 
@@ -157,13 +183,7 @@ def test_a_host_that_wakes_up_after_another_took_over_is_fenced(run_with_plc: Ru
         # The first one sleeps; the second one is granted only once the PLC has missed it.
         await second.open()
         accepted = plc.sorter.tally.answers[AnswerStatus.ACCEPTED]
-        await first.turn()
-        for _ in range(100):
-            await first.turn()
-            if first.adapter.status.fenced:
-                break
-            await asyncio.sleep(0.005)
-        assert first.adapter.status.fenced
+        await first.turn_until(lambda: first.adapter.status.fenced)
         assert "granted epoch 2" in first.adapter.status.problem
         await first.turn()
         await second.turn_until(
@@ -182,11 +202,12 @@ def test_a_second_host_waits_while_the_first_is_alive(run_with_plc: Run) -> None
         await first.turn_until(lambda: plc.sorter.tally.ended_count >= 20)
         assert not opening.done()
         assert "waits for the host with epoch 1" in second.adapter.status.problem
-        assert plc.sorter.tally.deadline_misses == 0
+        assert_ended_as_answered(first.all())
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)
 
-    run_with_plc(scenario)
+    # A busy machine must not make the first one look dead.
+    run_with_plc(scenario, "plc.host_watchdog_ms=60000")
 
 
 def test_a_frozen_program_is_told_from_a_broken_link(run_with_plc: Run) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plc_adapters.contract import AnswerStatus, EventKind
+from plc_adapters.contract import AnswerStatus, DischargeStatus
 from plc_adapters.opcua.nodes import PER_SLOT, NodeMap
-from tests.integration.modbus.conftest import Host, Plc, until
+from tests.integration.modbus.conftest import Host, Plc, assert_ended_as_answered, until
 from tests.integration.opcua.conftest import Pki, RunWithPlc, adapter_of, link_to
 
 SLOTS = "listen.opcua.variable_per_slot=true"
@@ -32,14 +32,13 @@ def test_pieces_are_sorted_as_instructed(
         host = Host(adapter_of(link_to(plc.port, pki, **link)))
         await host.open()
         tally = plc.sorter.tally
-        await host.turn_until(lambda: tally.ended_count >= 25)
+        await host.turn_until(lambda: tally.ended[DischargeStatus.SORTED] >= 25)
         events = host.all()
         assert plc.sorter.status()["overflow"] == 0
         assert tally.answers[AnswerStatus.ACCEPTED] >= 25
         steps = np.diff(events["sequence"].astype(np.int64))
         assert set(steps.tolist()) <= {1, 1 - 0xFFFF_FFFF}
-        ended = events[events["kind"] == EventKind.DISCHARGED]
-        assert 1 in ended["chute"]
+        assert_ended_as_answered(events)
         await host.adapter.close()
 
     run_with_plc(scenario, "plc.host_watchdog_ms=5000", *settings)

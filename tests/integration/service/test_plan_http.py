@@ -9,7 +9,10 @@ from typing import Any
 from tests.integration.service.conftest import Centre, until
 from tests.integration.service.test_messages import sorter
 from tests.integration.service.test_plan_life import command
-from tests.integration.service.test_sorting import assert_nothing_is_lost_or_doubled
+from tests.integration.service.test_sorting import (
+    assert_late_is_told,
+    assert_nothing_is_lost_or_doubled,
+)
 
 PLANS = "/lines/loop/plans"
 ROUTES = "prefix,brand,service_class,group\n32,*,*,ALL\n" + "".join(
@@ -133,7 +136,7 @@ def test_pre_advice_comes_in_parts_while_pieces_travel(centre: Centre) -> None:
     centre.sort_all()
     centre.wait_recorded()
     assert_nothing_is_lost_or_doubled(centre)
-    assert centre.status["deadline_misses"] == 0
+    assert_late_is_told(centre)
     status, job = send(centre, "PUT", path, (HEAD + "Z1,,,320707\n").encode(), "text/csv")
     assert result(centre, job)[1]["waybills"] == 1
     assert (

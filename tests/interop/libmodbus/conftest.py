@@ -58,6 +58,8 @@ CHUTES = "chute,position_mm,capacity_pieces\n" + "".join(
     f"{number},{2000 + 200 * number},100\n" for number in range(1, 10)
 )
 """At 2 m/s: chute n is 1 s and n x 100 ms behind the scanner; a lap takes 2 s."""
+SLOW = ("-v", "400")
+"""Chute n is 5 s and n x 500 ms behind the scanner: where each answer must be in time."""
 
 
 @pytest.fixture

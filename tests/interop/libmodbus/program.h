@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define CYCLE_MS 5
-#define WATCHDOG_MS 1000
+#define WATCHDOG_MS 3000
 #define SCAN_MS 100
 #define LAP_LIMIT 5
 #define STATION 1

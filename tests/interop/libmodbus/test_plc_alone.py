@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.interop.libmodbus.conftest import Event, NewHost, StartPlc
+from tests.interop.libmodbus.conftest import SLOW, Event, NewHost, StartPlc
 
 INDUCTED, SCANNED, INSTRUCTED, DISCHARGED, CHUTE_STATE, MACHINE_STATE = range(1, 7)
 ACCEPTED, REFUSED_EPOCH, REFUSED_HELD, UNKNOWN_PIECE, TOO_LATE, MALFORMED = range(1, 7)
@@ -27,7 +27,7 @@ def test_twenty_pieces_go_where_they_were_sent(
 def sort_twenty_pieces(start_plc: StartPlc, new_host: NewHost, *, low_first: bool) -> None:
     labels = [*LABELS[:18], "", "|".join([LABELS[0], "x" * 44, *LABELS[1:5]])]
     begin = 0xFFFFFFC0
-    plc = start_plc(labels, "-r", "40", "-q", str(begin), *["-L"] * low_first)
+    plc = start_plc(labels, *SLOW, "-r", "40", "-q", str(begin), *["-L"] * low_first)
     host = new_host(plc.port, low_first=low_first, read=begin)
     header = host.get(0, 40)
     text = [0x4241, 0x4443] if low_first else [0x4142, 0x4344]
@@ -66,7 +66,7 @@ def test_nothing_is_inducted_before_a_host_was_granted(
 
 
 def test_each_answer_of_the_rules(start_plc: StartPlc, new_host: NewHost) -> None:
-    plc = start_plc(LABELS[:1], "-r", "1")
+    plc = start_plc(LABELS[:1], *SLOW, "-r", "1")
     host = new_host(plc.port)
     host.until(lambda: host.of(INDUCTED), "inducted")
     wrong = [
@@ -109,7 +109,7 @@ def test_an_answer_behind_the_chute_is_too_late(start_plc: StartPlc, new_host: N
 
 
 def test_a_full_chute_is_told_and_passed_by(start_plc: StartPlc, new_host: NewHost) -> None:
-    plc = start_plc(LABELS[:3], "-r", "20", "-f", "2,4")
+    plc = start_plc(LABELS[:3], *SLOW, "-r", "20", "-f", "2,4")
     host = new_host(plc.port)
 
     def decide(event: Event) -> list[int] | None:

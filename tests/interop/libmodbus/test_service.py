@@ -14,7 +14,9 @@ PIECES = 1000
 CHUTES = "chute,position_mm,capacity_pieces\n" + "".join(
     f"{number},{10_000 + 1200 * number},{PIECES}\n" for number in range(1, 10)
 )
-"""At 5 m/s: 2.2 s from the scanner to the first chute. Chutes 8 and 9 take what can't be read."""
+"""5.6 s from the scanner to the first chute. Chutes 8 and 9 take what can't be read."""
+SPEED_MM_S = 2000
+"""Slow enough that a busy machine is not late."""
 WAYBILLS = ["" if number % 50 == 0 else f"LXE{number:010d}" for number in range(1, PIECES + 1)]
 
 
@@ -35,7 +37,7 @@ def run_against(tmp_path: Path, database: str, start_plc: StartPlc) -> Iterator[
 
     def start(order: str, last_sequence: int) -> tuple[Centre, Plc]:
         labels = [label(waybill, number) for number, waybill in enumerate(WAYBILLS)]
-        options = ["-r", "80", "-v", "5000", "-q", str(last_sequence)]
+        options = ["-r", "80", "-v", str(SPEED_MM_S), "-q", str(last_sequence)]
         plc = start_plc(labels, *options, *["-L"] * (order == "little"), chutes=CHUTES)
         centre = Centre(tmp_path, database, PIECES)
         made.append(centre)
@@ -46,7 +48,10 @@ def run_against(tmp_path: Path, database: str, start_plc: StartPlc) -> Iterator[
         )
         site = (tmp_path / "site.toml").read_text()
         link = f'port = {plc.port}, word_order = "{order}", string_byte_order = "{order}"'
-        (tmp_path / "site.toml").write_text(site.replace(f"port = {centre.plc_port}", link))
+        site = site.replace(f"port = {centre.plc_port}", link)
+        assert site.count("speed_mm_s = 5000") == 1
+        site = site.replace("speed_mm_s = 5000", f"speed_mm_s = {SPEED_MM_S}")
+        (tmp_path / "site.toml").write_text(site)
         centre.start_service()
         return centre, plc
 

@@ -24,7 +24,7 @@ from plc_adapters.reference.constants import Size
 from tests.unit.reference.lockstep import SEATS_AT, Reference
 
 SIZE = Size(event_slots=256, cells=600, chutes=9, backlog_slots=512)
-CYCLE_MS, SCAN_MS, LAP_LIMIT, WATCHDOG_MS = 5, 100, 5, 1000
+CYCLE_MS, SCAN_MS, LAP_LIMIT, WATCHDOG_MS = 5, 100, 5, 3000
 STATION, SCANNER, EXECUTE = 1, 11, 2
 FIRST_TIME_MS = 0xFFFF_F800
 """The counter wraps two seconds after the start."""
