@@ -20,7 +20,7 @@ from plc_adapters.mailbox.sequences import advance
 from plc_adapters.mailbox.table import instruction_address
 from tests.conformance.conftest import RunWithPlc
 from tests.conformance.harness import Peer, Plc
-from tests.integration.modbus.conftest import Host
+from tests.integration.modbus.conftest import WAIT_S, Host
 
 WRAP = 1 - 0xFFFF_FFFF
 """Step from the highest sequence to 1."""
@@ -85,7 +85,7 @@ def test_events_come_in_order_and_instructions_are_echoed(
         assert scans["codes"][0, 0].tobytes().startswith(b"]C0EMU")
         # The last acknowledgement went out with the close; the PLC takes it with its next cycle.
         last = int(events["sequence"][-1])
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT_S
         while plc.sorter.program.ring.acknowledged != last:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
@@ -155,7 +155,7 @@ def test_a_silent_host_and_a_restarted_plc(run_with_plc: RunWithPlc, peer: Peer)
         await host.open()
         tally = plc.sorter.tally
         await host.turn_until(lambda: tally.answers[AnswerStatus.ACCEPTED] >= 3)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT_S
         while not tally.ended[DischargeStatus.DEFAULT_HOST_SILENT]:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.integration.emulator.conftest import Host, Start
 
 Connect = Callable[[int], "Host"]
-DEADLINE_S = 60.0
+DEADLINE_S = 300.0
 SCANNED, INSTRUCTED, DISCHARGED, MACHINE = 2, 3, 4, 6
 ACCEPTED, UNKNOWN_PIECE, TOO_LATE = 1, 4, 5
 BOOT, HEARTBEAT, STATE, HEAD, GRANTED = 6, 8, 9, 12, 18

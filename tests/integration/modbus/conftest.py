@@ -24,7 +24,7 @@ from plc_adapters.host.adapter import HostAdapter
 from plc_adapters.modbus.adapter import create
 from plc_adapters.modbus.settings import ModbusLink
 
-WAIT_S = 60.0
+WAIT_S = 300.0
 """Longest wait for what must come; a machine under load is slow, not wrong."""
 ANSWER_IN_MS = 100
 """What the host sets an answer's deadline to, after the scan."""

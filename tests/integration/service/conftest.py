@@ -23,7 +23,7 @@ from sorter.errors import UnavailableError
 from sorter.outlets.reading import BoardReader, ProcessView
 from sorter.store.embedded import EmbeddedPostgres
 
-WAIT_S = 120.0
+WAIT_S = 600.0
 """Longest wait for what must come; a machine under load is slow, not wrong."""
 
 EMULATOR = """

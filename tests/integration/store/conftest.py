@@ -18,7 +18,7 @@ from plc_adapters.contract import EVENT, DischargeStatus, Disposition, EventKind
 from sorter.ports import DECISION, PIECE, Batch
 from sorter.store.embedded import EmbeddedPostgres
 
-DEADLINE_S = 60.0
+DEADLINE_S = 300.0
 _numbers = itertools.count(1)
 NS_PER_DAY = 86_400 * 10**9
 NOW_NS = time.time_ns()
