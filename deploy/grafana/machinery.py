@@ -2,6 +2,7 @@
 
 from deploy.grafana.centre import PER_HOUR
 from deploy.grafana.model import Board, Panel, Query, Text
+from plc_adapters.contract import MachineState
 
 ANSWER_TIME = Panel(
     Text("Answer latency", "应答延迟"),
@@ -42,14 +43,18 @@ PLC = Board(
         Panel(
             Text("State of the sorter", "分拣机状态"),
             Text(
-                "PackML code as the PLC tells it. Healthy: 6 (execute) while pieces come.",
-                "PLC 报告的 PackML 状态码。正常：有件时为 6（运行）。",
+                "As the PLC tells it. Healthy: execute while pieces come.",
+                "PLC 报告的状态。正常：有件时为运行。",
             ),
             (Query("sorter_machine_state{L}"),),
             kind="states", width=12, height=6,
             states=(
                 (0, Text("unknown", "未知"), "gray"),
-                (6, Text("execute", "运行"), "green"),
+                (int(MachineState.STOPPED), Text("stopped", "停止"), "orange"),
+                (int(MachineState.EXECUTE), Text("execute", "运行"), "green"),
+                (int(MachineState.HELD), Text("held", "保持"), "yellow"),
+                (int(MachineState.SUSPENDED), Text("suspended", "暂停"), "yellow"),
+                (int(MachineState.ABORTED), Text("aborted", "中止"), "red"),
             ),
         ),
         ANSWER_TIME,

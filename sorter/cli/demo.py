@@ -19,6 +19,7 @@ With --for it ends by itself, prints a table, and ends with 1 if a ledger does n
 answer was late, or a record is missing. Open the URL it prints to watch the sorters.
 
 Example: sorter demo --for 60
+With a fault to look for: sorter demo --set 'loop-1.jams=[{chute=7, after_ms=60000, for_ms=300000}]'
 """
 
 
@@ -37,6 +38,14 @@ def demo(
         int, typer.Option(help="Port of the loop's PLC; the next two are the other's and a host's.")
     ] = 15_020,
     seed: Annotated[int, typer.Option(help="Same seed, same pieces.")] = 1,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="LINE.KEY=VALUE",
+            help="Replace a key of an emulated sorter's file: its faults, for one. Several times.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Run the demo and judge it."""
@@ -44,7 +53,9 @@ def demo(
     from sorter.demo.view import Watcher  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="sorter-demo-") as temporary:
-        options = Options(state or Path(temporary), seconds, rate, port, plc_port, seed)
+        options = Options(
+            state or Path(temporary), seconds, rate, port, plc_port, seed, tuple(settings or ())
+        )
         running = Demo(options)
         with Watcher(running.url, quiet=as_json, live=sys.stdout.isatty()) as watcher:
             lines = asyncio.run(running.run(watcher.show))

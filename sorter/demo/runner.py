@@ -20,8 +20,9 @@ from sorter.store.records import RecordStore
 from sorter.wiring.process import stop_on_signals
 from sorter.wiring.supervisor import Supervisor
 
-READY_S = 90.0
-"""Longest wait for the service to be ready; the first start compiles the kernels."""
+READY_S = 300.0
+"""Longest wait for the service to be ready; the first start compiles the kernels, which takes a
+machine that has other work to do minutes."""
 DRAIN_S = 130.0
 """Longest wait, after induction stopped, until the sorter is empty: two laps of the loop."""
 RECORD_S = 20.0
@@ -44,6 +45,8 @@ class Options:
     plc_port: int = 15_020
     """Of the loop; the diverter line and the upstream host have the next ones."""
     seed: int = 1
+    settings: tuple[str, ...] = ()
+    """Keys of the sorters' files to replace, each ``LINE.KEY=VALUE``."""
 
 
 class Demo:
@@ -79,7 +82,7 @@ class Demo:
         show(self._summaries, "writing the site")
         site = await asyncio.to_thread(
             write_site, self._folder, options.http_port, options.plc_port, options.seed,
-            options.pieces_per_hour,
+            options.pieces_per_hour, options.settings,
         )  # fmt: skip
         supervisor = Supervisor(load_site(site.file), site.file, logs_to_files=True)
         async with contextlib.AsyncExitStack() as running:

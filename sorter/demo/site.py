@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from plc_adapters.opcua.certificates import make_pair
 from routing_tables.load import load_network
 from routing_tables.schema import lianyungang
 from sorter.demo.manifest import SHARE_BY_HOST, write_manifest
+from sorter.errors import ConfigError
 
 FILES = Path(__file__).parent
 """The site that the demo copies: plan, machine, emulator of each line."""
@@ -19,6 +21,7 @@ DIVERTER_PIECES = 5_000
 OTHER_SEED = 1_000_003
 """Added to the seed for the diverter line's pieces, so that no two lines carry the same."""
 HOSTS = ("localhost", "127.0.0.1")
+LINES = ("loop-1", "diverter-1")
 
 SITE = """\
 # The demo's site, written by 'sorter demo'; 'sorter run --config' takes it as well.
@@ -84,13 +87,23 @@ class DemoSite:
 
 
 def write_site(
-    folder: Path, http_port: int, plc_port: int, seed: int, pieces_per_hour: int
+    folder: Path,
+    http_port: int,
+    plc_port: int,
+    seed: int,
+    pieces_per_hour: int,
+    settings: Sequence[str] = (),
 ) -> DemoSite:
     """Write a demo's site; pieces of a seed, and certificates, are kept from run to run.
 
     The loop's PLC gets ``plc_port``, the diverter line's the one after it, the upstream host the
-    one after that; ``pieces_per_hour`` are the loop's.
+    one after that; ``pieces_per_hour`` are the loop's. ``settings`` are further keys of the
+    sorters' files to replace, each ``LINE.KEY=VALUE``.
+
+    Raises:
+        ConfigError: a setting is of no line, or of no such form.
     """
+    faults = by_line(settings)
     other = folder / "diverter"
     other.mkdir(parents=True, exist_ok=True)
     for stale in ("journal", "run"):
@@ -121,15 +134,32 @@ def write_site(
         "listen.opcua.trusted": pki / "host",
         "seed": seed + OTHER_SEED,
     }
-    return DemoSite(
-        file,
-        {
-            "loop-1": (folder / "emulator.toml", dict(loop)),
-            "diverter-1": (other / "emulator.toml", dict(opcua)),
-        },
-        folder / "host.csv",
-        host_port,
-    )
+    emulators: dict[str, tuple[Path, dict[str, object]]] = {
+        "loop-1": (folder / "emulator.toml", dict(loop)),
+        "diverter-1": (other / "emulator.toml", dict(opcua)),
+    }
+    for line, replaced in faults.items():
+        emulators[line][1].update(replaced)
+    return DemoSite(file, emulators, folder / "host.csv", host_port)
+
+
+def by_line(settings: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return what to replace in the file of each line's sorter, of ``LINE.KEY=VALUE`` each.
+
+    Raises:
+        ConfigError: a setting is of no line of the demo, or of no such form.
+    """
+    found: dict[str, dict[str, str]] = {line: {} for line in LINES}
+    for setting in settings:
+        line, dot, rest = setting.partition(".")
+        key, equals, value = rest.partition("=")
+        if not dot or not equals or line not in found:
+            raise ConfigError(
+                f"--set {setting}: must look like LINE.KEY=VALUE with a line of the demo, "
+                f"{' or '.join(LINES)}"
+            )
+        found[line][key] = value
+    return found
 
 
 def _write_pieces(folder: Path, other: Path, seed: int) -> None:
