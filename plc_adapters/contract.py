@@ -274,6 +274,8 @@ class LinkStatus:
     connected: bool = False
     fenced: bool = False
     """Another host holds a higher epoch: this one must not instruct any more."""
+    standby: bool = False
+    """This host reads along and instructs nothing; it claims once the PLC has no living host."""
     problem: str = "not connected yet"
     """What is wrong in one line, and what to do; empty while all is well."""
     boot_id: int = 0
@@ -295,6 +297,18 @@ class LinkStatus:
     """Events that the PLC had overwritten before they were read."""
     dropped_count: int = 0
     """Instructions never given to the PLC: it had started anew, was fenced, or too slow."""
+    acknowledged_sequence: int = 0
+    """Newest event that the PLC may forget, as its header told last."""
+    relearnings: int = 0
+    """Times that a standby missed events and begins anew to know what is on the sorter."""
+    takeovers: int = 0
+    """Times that this host was granted the line after it had stood by."""
+    silence_seen_ns: int = 0
+    """When a standby last saw that the PLC has no living host; 0 for never."""
+    takeover_ns: int = 0
+    """Time the last takeover took, from then to the last piece answered; 0 before the first."""
+    peer_seen_ns: int = 0
+    """When the heartbeat in the other seat was last seen to move; 0 for never."""
 
 
 class Adapter(Protocol):
@@ -320,6 +334,20 @@ class Adapter(Protocol):
 
     async def close(self) -> None:
         """Let the link go."""
+
+
+class StandbyAdapter(Adapter, Protocol):
+    """An adapter whose host may stand by while another one has the line."""
+
+    def follow(self, resume: Resume) -> None:
+        """Stand by, in place of :meth:`open` or after it: read what another host is told.
+
+        Nothing is written or acknowledged meanwhile but a heartbeat. Once the PLC has no living
+        host, :meth:`read` claims the next epoch; ``status.standby`` is false from the grant on.
+        """
+
+    def hand_over(self, *, begins: bool) -> None:
+        """Let a standby have the line, or keep it after all; answers go on until it is granted."""
 
 
 class AdapterError(Exception):

@@ -5,7 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import cast
 
-from plc_adapters.contract import Adapter, AdapterError
+from plc_adapters.contract import AdapterError, StandbyAdapter
 from plc_adapters.host.wire import MailboxLink, Wire
 from plc_adapters.sensors.source import SensorSource
 
@@ -16,7 +16,7 @@ SENSORS = {"modbus": "plc_adapters.modbus.sensors"}
 """Kind of adapter, and its module: ``sensors(link, places)``."""
 
 
-def create(kind: str, line: int, link: object, clock: Callable[[], int]) -> Adapter:
+def create(kind: str, line: int, link: object, clock: Callable[[], int]) -> StandbyAdapter:
     """Make the adapter of one line.
 
     Args:
@@ -28,7 +28,7 @@ def create(kind: str, line: int, link: object, clock: Callable[[], int]) -> Adap
     Raises:
         AdapterError: there is no such adapter, or the settings lack a field.
     """
-    return cast("Adapter", _module(kind).create(line, link, clock))
+    return cast("StandbyAdapter", _module(kind).create(line, link, clock))
 
 
 def connection(kind: str, link: object) -> tuple[MailboxLink, Callable[[], Wire]]:

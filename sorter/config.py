@@ -92,6 +92,9 @@ class Link(Section):
     poll_period_ms: int = Field(default=5, ge=1, le=1000)
     timeout_ms: int = Field(default=500, ge=20, le=60_000)
     heartbeat_ms: int = Field(default=100, ge=10, le=10_000)
+    watch_ms: int = Field(default=20, ge=5, le=1000)
+    """A standby looks so often whether the PLC calls the line's host silent. It comes on top of the
+    PLC's own watchdog, so it is short beside it, and still leaves a PLC 20 ms between two reads."""
     silence_ms: int = Field(default=1000, ge=50, le=60_000)
     """A PLC whose heartbeat stands still for so long is taken for gone."""
     reconnect_max_ms: int = Field(default=2000, ge=50, le=60_000)
@@ -158,6 +161,7 @@ class LinkOpcua(Section):
     sampling_interval_ms: int = Field(default=5, ge=0, le=1000)
     timeout_ms: int = Field(default=1000, ge=20, le=60_000)
     heartbeat_ms: int = Field(default=100, ge=10, le=10_000)
+    watch_ms: int = Field(default=20, ge=5, le=1000)
     silence_ms: int = Field(default=1000, ge=50, le=60_000)
     reconnect_max_ms: int = Field(default=2000, ge=50, le=60_000)
 

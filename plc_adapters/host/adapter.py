@@ -21,21 +21,25 @@ from plc_adapters.contract import (
     Resume,
 )
 from plc_adapters.host.event_ring import NS_PER_MS, EventRing
+from plc_adapters.host.vigil import Vigil
 from plc_adapters.host.wire import LinkError, MailboxLink, Wire
 from plc_adapters.mailbox.clock_map import ClockMap
 from plc_adapters.mailbox.codec import (
     Header,
     SeatHead,
     decode_header,
+    decode_seat_head,
     encode_seat_head,
 )
 from plc_adapters.mailbox.outbox import Outbox
 from plc_adapters.mailbox.proof import prove_layout
 from plc_adapters.mailbox.sequences import distance
-from plc_adapters.mailbox.table import HEADER, seat_address
+from plc_adapters.mailbox.table import HEADER, SEAT_HEAD, SEATS, seat_address
 
 RECONNECT_FIRST_MS = 50
 """Pause before the first new attempt; it doubles up to the link's ``reconnect_max_ms``."""
+PEER_LOOK_NS = 1_000_000_000
+"""Pause between two looks at the heartbeat in the other seat."""
 EPOCH_MAX = 0xFFFFFFFF
 """Highest epoch; at one a second they last 136 years."""
 
@@ -69,6 +73,14 @@ class HostAdapter:
         self._claim = 0
         """Epoch this host claims; 0 before the first claim."""
         self._granted = False
+        self._paired = False
+        """Whether this host stands by as soon as another one is granted the line."""
+        self._claims = True
+        """Whether its beats bear the epoch: without it the PLC does not take this host for its."""
+        self._vigil = Vigil(link.silence_ms * NS_PER_MS)
+        self._next_watch_ns = 0
+        self._next_peer_ns = 0
+        self._peer_heartbeat = -1
         self._heartbeat = 0
         self._sent_acknowledgement = 0
         self._next_heartbeat_ns = 0
@@ -88,12 +100,26 @@ class HostAdapter:
         while not self._granted:
             await self._mend()
 
+    def follow(self, resume: Resume) -> None:
+        """Stand by: read what another host is told, and claim once the PLC has no living one."""
+        self._resume = resume
+        self._paired = True
+        self._granted = self._claims = False
+        self._vigil.since_ns = 0
+        self.status.standby = True
+        self.status.fenced = False
+        self._ring.gate.follow(self._ring.gate.accepted, self._ring.gate.delivered)
+
+    def hand_over(self, *, begins: bool) -> None:
+        """Let a standby have the line by beating without the epoch, or beat with it again."""
+        self._claims = not begins
+
     async def read(self) -> Records:
         """Return the next EVENTs in order; an empty array after one poll period or while broken."""
         left_over = self._ring.take_left_over()
         if len(left_over):
             return left_over
-        if self._wire is None or not self._granted:
+        if self._wire is None or not (self._granted or self.status.standby):
             await self._mend()
             return np.empty(0, EVENT)
         try:
@@ -117,7 +143,10 @@ class HostAdapter:
 
     def acknowledge(self, sequence: int) -> None:
         """Free the PLC's slots up to this event; sent with the next heartbeat."""
-        self._ring.gate.offer(sequence)
+        if self.status.standby:
+            self._ring.gate.hear(sequence)
+        else:
+            self._ring.gate.offer(sequence)
 
     async def close(self) -> None:
         """Tell the PLC the last acknowledgement if it can be reached, and let the link go."""
@@ -138,7 +167,12 @@ class HostAdapter:
         """Beat if it is time, then read the slots expected next."""
         if self._clock() < self._next_poll_ns:
             await wire.pause((self._next_poll_ns - self._clock()) / 1e9)
-        if self._clock() >= self._next_heartbeat_ns or self._owes_acknowledgement():
+        if self.status.standby:
+            if self._clock() >= self._next_watch_ns:
+                await self._watch(wire)
+                if self._granted:
+                    return np.empty(0, EVENT)
+        elif self._clock() >= self._next_heartbeat_ns or self._owes_acknowledgement():
             await self._beat(wire)
             await self._look(wire)
             if not self._granted:
@@ -150,7 +184,8 @@ class HostAdapter:
         pause_ns = 0 if whole else self._link.poll_period_ms * NS_PER_MS
         self._next_poll_ns = self._clock() + pause_ns
         try:
-            await self._flush(wire)
+            if self._granted:
+                await self._flush(wire)
         except LinkError as error:
             # What was read before the break is read only once.
             await self._lose(str(error))
@@ -182,7 +217,7 @@ class HostAdapter:
         """Write heartbeat, epoch and acknowledgement in one request."""
         self._heartbeat = (self._heartbeat + 1) & 0xFFFF
         accepted = self._ring.gate.accepted
-        head = SeatHead(self._heartbeat, self._claim, accepted)
+        head = SeatHead(self._heartbeat, self._claim if self._claims else 0, accepted)
         await wire.write(
             seat_address(self._link.seat), encode_seat_head(head, self._link.word_order)
         )
@@ -205,6 +240,7 @@ class HostAdapter:
         status = self.status
         status.machine_state = header.machine_state
         status.head_sequence = header.head_sequence
+        status.acknowledged_sequence = header.acknowledged
         status.overflow_count = header.overflow_count
         status.refused_count = header.refused_count
         status.inducted_count = header.inducted_count
@@ -218,20 +254,69 @@ class HostAdapter:
         if not self._granted:
             return
         if header.granted_epoch != self._claim or header.granted_seat != self._link.seat:
-            self.status.fenced = True
-            self.status.problem = (
-                f"{self._link.peer}: the PLC has granted epoch {header.granted_epoch} to the host "
-                f"in seat {header.granted_seat}; this one (epoch {self._claim}) stops instructing"
-            )
-            self.status.dropped_count += self._outbox.drop_all()
+            self._fence(header)
             return
         self._outbox.consume(header.consumed[self._link.seat])
         if not self._ring.close_gap(header):
             self._begin_behind(header)
+        await self._see_peer(wire)
+
+    async def _watch(self, wire: Wire) -> None:
+        """Look, as a standby, whether the PLC has a living host, and claim if it has none."""
+        header = await self._header(wire)
+        now_ns = self._clock()
+        self._next_watch_ns = now_ns + self._link.watch_ms * NS_PER_MS
+        self._ring.gate.accepted = header.acknowledged
+        missed = self.status.missed_count
+        if not self._ring.close_gap(header):
+            self._begin_behind(header)
+        if self.status.missed_count != missed:
+            # Another host was told them: nothing is missing, only this one must learn anew.
+            self.status.missed_count = missed
+            self.status.relearnings += 1
+        if self._vigil.is_due(header, now_ns) or self._is_ours(header):
+            self.status.silence_seen_ns = self._vigil.since_ns or now_ns
+            self._claims = True
+            self._next_watch_ns = now_ns
+            await self._ask_for_grant(wire)
+        elif self._claims or now_ns >= self._next_heartbeat_ns:
+            # A claim left standing would be granted to a host that may be dead by then.
+            self._claims = False
+            await self._beat(wire)
+
+    def _is_ours(self, header: Header) -> bool:
+        """Return whether what this host claimed is granted."""
+        return header.granted_epoch == self._claim != 0 and header.granted_seat == self._link.seat
+
+    async def _see_peer(self, wire: Wire) -> None:
+        """Look now and then whether the other seat's host, which may stand by, is alive."""
+        now_ns = self._clock()
+        if now_ns < self._next_peer_ns:
+            return
+        self._next_peer_ns = now_ns + PEER_LOOK_NS
+        other = seat_address((self._link.seat + 1) % SEATS)
+        heartbeat = decode_seat_head(
+            await wire.read(other, SEAT_HEAD.size), self._link.word_order
+        ).heartbeat
+        if heartbeat != self._peer_heartbeat and self._peer_heartbeat >= 0:
+            self.status.peer_seen_ns = now_ns
+        self._peer_heartbeat = heartbeat
+
+    def _fence(self, header: Header) -> None:
+        """Instruct no more: another host was granted the line."""
+        self.status.fenced = True
+        self.status.problem = (
+            f"{self._link.peer}: the PLC has granted epoch {header.granted_epoch} to the host "
+            f"in seat {header.granted_seat}; this one (epoch {self._claim}) stops instructing"
+        )
+        self.status.dropped_count += self._outbox.drop_all()
 
     def _begin_boot(self, header: Header) -> None:
         """Start with a PLC program that is new to this host: it must grant anew."""
-        self._ring.begin_boot(header, self._resume)
+        if self.status.standby:
+            self._ring.follow_boot(header, self._resume)
+        else:
+            self._ring.begin_boot(header, self._resume)
         self._granted = False
         self._sent_acknowledgement = self._ring.gate.accepted
 
@@ -243,7 +328,7 @@ class HostAdapter:
                 self._clock_map.reset()
             self._plc_heartbeat = heartbeat
             self._plc_alive_ns = now_ns
-            if self._granted and not self.status.fenced:
+            if (self._granted or self.status.standby) and not self.status.fenced:
                 self.status.connected = True
                 self.status.problem = ""
         elif now_ns - self._plc_alive_ns > self._link.silence_ms * NS_PER_MS:
@@ -295,6 +380,8 @@ class HostAdapter:
         header = await self._header(wire)
         self._pause_ms = RECONNECT_FIRST_MS
         self._ring.connected()
+        if self.status.standby:
+            return
         if self._granted:
             self.status.reconnects += 1
             self.status.resent += self._outbox.reconnect(header.consumed[self._link.seat])
@@ -307,8 +394,11 @@ class HostAdapter:
         """Claim an epoch above all known ones, and see whether it was granted."""
         header = await self._header(wire)
         held = header.granted_epoch
-        if held == self._claim != 0 and header.granted_seat == self._link.seat:
+        if self._is_ours(header):
             self._take_grant(header)
+            return
+        if self._paired and not self.status.standby and held and not header.host_silent:
+            self._fence(header)
             return
         if held >= self._claim:
             highest = max(held, self._resume.epoch)
@@ -331,6 +421,10 @@ class HostAdapter:
         self._granted = True
         status = self.status
         status.dropped_count += self._outbox.restart(header.consumed[self._link.seat])
+        if status.standby:
+            status.standby = False
+            status.takeovers += 1
+            self._ring.gate.take_over(header.acknowledged)
         status.epoch = self._claim
         status.connected = True
         status.problem = ""

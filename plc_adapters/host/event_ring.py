@@ -112,6 +112,24 @@ class EventRing:
             retired = resume.sequence if first_link else self.gate.delivered
             self.gate.restart(header.acknowledged, retired, journaled=first_link)
             self._expected = advance(header.acknowledged, 1)
+        self._settle_boot(header)
+
+    def follow_boot(self, header: Header, resume: Resume) -> None:
+        """Start with a PLC program that is new to this host and that another host may instruct.
+
+        In the boot that the journal left off in it is read on from there, acknowledged or not, as
+        long as the ring still has it.
+        """
+        first_link = self._status.boot_id == 0
+        self._left_over = self._decoder.flush()
+        self._take(self._left_over, self._clock())
+        goes_on = first_link and header.boot_id == resume.boot_id
+        last = resume.sequence if goes_on else header.acknowledged
+        self.gate.follow(header.acknowledged, last)
+        self._expected = advance(last, 1)
+        self._settle_boot(header)
+
+    def _settle_boot(self, header: Header) -> None:
         self._clock_map.reset()
         self.slots = header.event_slots
         self._gap_since_ns = 0

@@ -74,6 +74,10 @@ class MailboxLink(Protocol):
         """Between two heartbeats."""
 
     @property
+    def watch_ms(self) -> int:
+        """Between two looks of a standby whether the line's host is alive."""
+
+    @property
     def silence_ms(self) -> int:
         """A PLC whose heartbeat stands still for so long is taken for gone."""
 

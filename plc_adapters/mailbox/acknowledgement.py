@@ -53,6 +53,29 @@ class AcknowledgementGate:
         self._retired = self._known
         self.accepted = self.delivered = self._begun = accepted
 
+    def follow(self, accepted: int, delivered: int) -> None:
+        """Read on after ``delivered`` while another host acknowledges, by now ``accepted``."""
+        self.accepted = accepted
+        self.delivered = self._begun = self._known = delivered
+        self._retired = 0
+        self._settled = True
+
+    def hear(self, sequence: int) -> None:
+        """Take in the last word of a line that does not acknowledge now."""
+        self._heard = sequence
+
+    def take_over(self, accepted: int) -> None:
+        """Acknowledge from here on, after what the PLC has as acknowledged.
+
+        The line's last word is about what it journaled when it last had the line, maybe of another
+        boot; so it is not taken until another one has been heard.
+        """
+        self.accepted = accepted
+        self._retired = self._heard
+        if distance(self.delivered, accepted) <= 0:
+            # Other journals hold all that was delivered: this one owes nothing before a new boot.
+            self._begun = self.delivered
+
     def offer(self, sequence: int) -> None:
         """Take in what the line acknowledges."""
         if sequence == 0:

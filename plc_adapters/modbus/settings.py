@@ -29,6 +29,7 @@ class ModbusLink:
     poll_period_ms: int = 5
     timeout_ms: int = 500
     heartbeat_ms: int = 100
+    watch_ms: int = 20
     silence_ms: int = 1000
     reconnect_max_ms: int = 2000
     tls: Tls | None = None

@@ -86,6 +86,7 @@ class OpcuaLink(Endpoint):
     publishing_interval_ms: int = 10
     sampling_interval_ms: int = 5
     heartbeat_ms: int = 100
+    watch_ms: int = 20
     silence_ms: int = 1000
     reconnect_max_ms: int = 2000
 

@@ -81,7 +81,7 @@ class LineLoop:
         decisions = self._decider.withdraw(self._tracking, now_ns, len(decisions))
         answered_ns = 0
         if len(decisions):
-            await self._adapter.write(self._as_instructions(decisions))
+            await self._adapter.write(self.as_instructions(decisions))
             answered_ns = self._clock.now_ns()
             self.desk.ask(decisions, answered_ns)
         batch = Batch(self.line, events, decisions, ended)
@@ -125,7 +125,7 @@ class LineLoop:
             inducted = events["kind"] == EventKind.INDUCTED
             np.putmask(events["plan_version"], inducted, self._decider.plan_version)
 
-    def _as_instructions(self, decisions: Records) -> Records:
+    def as_instructions(self, decisions: Records) -> Records:
         """Return the decisions as the PLC gets them; epoch and sequence are the adapter's."""
         instructions = self._instructions[: len(decisions)]
         for field in ("line", "lap", "revision", "disposition", "piece_id", "plan_version"):

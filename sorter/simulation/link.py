@@ -128,5 +128,6 @@ class SimulatedLink:
         self.seat = seat
         self.poll_period_ms = settings.poll_period_ms
         self.heartbeat_ms = settings.watchdog_ms // 4
+        self.watch_ms = settings.poll_period_ms
         self.silence_ms = settings.watchdog_ms
         self.reconnect_max_ms = 200
