@@ -46,10 +46,17 @@ class Result:
 
     codes: Codes
     read_ns: int
-    """When it was read, on the service's clock."""
+    """When it was read at the earliest, on the service's clock."""
     arrived_ns: int
     trigger: int = 0
     """The piece id it bears; 0 for none."""
+    spread_ns: int = 0
+    """It was read at most so long after ``read_ns``; it may belong to any window in between."""
+
+    @property
+    def last_ns(self) -> int:
+        """The latest instant at which it was read."""
+        return self.read_ns + self.spread_ns
 
 
 class Outcome(IntEnum):
@@ -195,7 +202,7 @@ class StationTie:
                 and abs(result.read_ns - trigger.first_ns) <= LATE_KEEP_NS
             )
         else:
-            belongs = trigger.first_ns <= result.read_ns <= trigger.last_ns
+            belongs = trigger.first_ns <= result.last_ns and result.read_ns <= trigger.last_ns
         if belongs:
             trigger.candidates.append(candidate)
             candidate.triggers += 1
@@ -206,16 +213,20 @@ class StationTie:
             return True
         if now_ns <= trigger.last_ns + self._delivery_ns:
             return False
-        return self._by_trigger or known_ns > trigger.event_ns + self._window_ns
+        if self._by_trigger:
+            return True
+        return known_ns > trigger.event_ns + self._window_ns and all(
+            self._has_all_triggers(one, now_ns, known_ns) for one in trigger.candidates
+        )
 
     def _is_past(self, trigger: Trigger, now_ns: int) -> bool:
         return trigger.outcome is not Outcome.OPEN and now_ns > trigger.last_ns + LATE_KEEP_NS
 
     def _has_all_triggers(self, candidate: Candidate, now_ns: int, known_ns: int) -> bool:
-        read_ns = candidate.result.read_ns
+        last_ns = candidate.result.last_ns
         if self._by_trigger:
-            return now_ns > read_ns + LATE_KEEP_NS
-        return known_ns > read_ns - self._offset_ns
+            return now_ns > last_ns + LATE_KEEP_NS
+        return known_ns > last_ns - self._offset_ns
 
     def _let_go(self, candidate: Candidate) -> None:
         if not candidate.triggers:

@@ -45,9 +45,12 @@ class ScannerStatus:
     results: int = 0
     reconnects: int = 0
     gaps: int = 0
-    """Times that the server had thrown away what it had not delivered yet."""
+    """Times that results were lost on their way: with the link, or thrown away by the server."""
     malformed: int = 0
     """Results, or codes of them, that could not be read."""
+    untimed: int = 0
+    """Results of an instant that can't be told: the scanner's clock was not known yet, or is
+    wrong; dropped."""
     left_out: int = 0
     """Codes that the station's filter did not let through."""
     ties: TieCounts = field(default_factory=TieCounts)
@@ -56,6 +59,7 @@ class ScannerStatus:
 class Scanner(Protocol):
     """A scanner's connection; it heals itself, and no method raises for a broken one."""
 
+    name: str
     station: int
     window: Window
     status: ScannerStatus

@@ -5,35 +5,19 @@ with the whole array, and a part that is written replaces it. So reads and write
 variables are served here, straight from the registers.
 """
 
-import hmac
 import logging
 
 from asyncua import Server as OpcuaServer
 from asyncua import ua
-from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.address_space import AddressSpace, AttributeService
-from asyncua.server.user_managers import UserManager
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from plc_adapters.contract import AdapterError
-from plc_adapters.emulator.config import EmulatorConfigError
 from plc_adapters.emulator.front import HostWrite, ListenError, why_not
 from plc_adapters.emulator.memory import Memory
-from plc_adapters.emulator.sections import Listen, ListenOpcua
+from plc_adapters.emulator.opcua_server import own_pair, secured_server
+from plc_adapters.emulator.sections import Listen
 from plc_adapters.mailbox.table import EVENT_RING, EVENT_SLOT, HEADER
-from plc_adapters.opcua.certificates import (
-    application_uri,
-    expect_pair,
-    is_trusted,
-    load_certificate,
-    load_key,
-)
 from plc_adapters.opcua.nodes import PER_SLOT, NodeMap, Variable, variables
-
-SESSION_MAX_MS = 60_000
-"""Longest that a session outlives its link."""
 
 
 class OpcuaFront:
@@ -44,7 +28,7 @@ class OpcuaFront:
         self._settings = listen.opcua
         self._memory = memory
         self._host_write = host_write
-        self._own = _own_pair(listen.opcua)
+        self._own = own_pair(listen.opcua)
         self._server: OpcuaServer | None = None
         self._head_node = ua.NodeId()
         self._head = -1
@@ -86,23 +70,8 @@ class OpcuaFront:
             self._server = None
 
     async def _build(self, host: str, port: int) -> OpcuaServer:
-        settings = self._settings
-        gate = _Gate(settings)
-        server = OpcuaServer(user_manager=gate)
-        await server.init()
-        await server.set_application_uri(self._own[2])
-        server.set_server_name("Emulated sorter")
-        server.set_endpoint(f"opc.tcp://{host}:{port}")
-        server.socket_address = (host, port)
-        server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
-        server.set_certificate_validator(gate.validate)
-        server.set_identity_tokens(
-            [ua.UserNameIdentityToken if settings.user else ua.AnonymousIdentityToken]
-        )
-        server.iserver.max_session_timeout_ms = SESSION_MAX_MS
-        # The library's own loading tells PEM from DER by the file's name.
-        server.iserver.certificate, server.iserver.private_key, _ = self._own
-        nodes = PER_SLOT if settings.variable_per_slot else NodeMap()
+        server = await secured_server(self._settings, self._own, (host, port), "Emulated sorter")
+        nodes = PER_SLOT if self._settings.variable_per_slot else NodeMap()
         await self._add_variables(server, nodes)
         return server
 
@@ -208,65 +177,3 @@ def _span(variable: Variable, index_range: str | None) -> range | ua.StatusCode:
     if span.stop > variable.size:
         return _status(ua.StatusCodes.BadIndexRangeNoData)
     return span
-
-
-class _Gate(UserManager):
-    """Lets hosts in whose certificate is trusted, and whose user is known if one is asked for."""
-
-    def __init__(self, settings: ListenOpcua) -> None:
-        self._settings = settings
-
-    async def validate(
-        self, certificate: x509.Certificate, _application: ua.ApplicationDescription
-    ) -> None:
-        """Refuse a certificate that is not trusted, when a session is made."""
-        if not self._trusts(certificate):
-            raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)
-
-    def get_user(
-        self,
-        iserver: object,  # noqa: ARG002 - the library's signature
-        username: str | None = None,
-        password: str | None = None,
-        certificate: bytes | None = None,
-    ) -> User | None:
-        """Return who a session is for; none on a channel that no certificate secures.
-
-        The library lets anybody open an unsecured channel, as endpoints are asked for on one.
-        """
-        if not certificate or not self._trusts(x509.load_der_x509_certificate(certificate)):
-            return None
-        known = self._settings
-        if known.user and not (
-            hmac.compare_digest(username or "", known.user)
-            and hmac.compare_digest((password or "").encode(), known.password.encode())
-        ):
-            return None
-        return User(role=UserRole.User, name=username)
-
-    def _trusts(self, certificate: x509.Certificate) -> bool:
-        try:
-            return is_trusted(certificate, self._settings.trusted)
-        except AdapterError:
-            return False
-
-
-def _own_pair(settings: ListenOpcua) -> tuple[x509.Certificate, RSAPrivateKey, str]:
-    """Return the server's certificate, its key, and the application URI that it bears.
-
-    Raises:
-        EmulatorConfigError: certificate or key can't be used.
-    """
-    try:
-        certificate, key = load_certificate(settings.certificate), load_key(settings.key)
-        expect_pair(certificate, key, settings.certificate)
-        is_trusted(certificate, settings.trusted)
-    except AdapterError as error:
-        raise EmulatorConfigError(f"listen.opcua: {error}") from None
-    uri = application_uri(certificate)
-    if not uri:
-        raise EmulatorConfigError(
-            f"listen.opcua: {settings.certificate}: bears no application URI; make one with "
-            "sorter plc certificate"
-        )
-    return certificate, key, uri

@@ -239,3 +239,27 @@ def test_a_scanner_that_floods_takes_no_more_memory() -> None:
     for number in range(RESULTS_MAX + 10):
         tie.result(read_at(number, number))
     assert tie.counts.strays == 10
+
+
+def vague(first_ms: int, spread_ms: int, arrived_ms: int) -> Result:
+    return Result(codes(1), at(first_ms), at(arrived_ms), spread_ns=spread_ms * NS_PER_MS)
+
+
+def test_a_result_of_a_vague_instant_is_every_pieces_it_may_be_of() -> None:
+    tie = StationTie(Window(offset_ms=0, window_ms=100, delivery_ms=500))
+    first = tie.trigger(1, at(0))
+    tie.result(vague(90, 60, 200))
+    # The PLC has told of the window of the first piece, and not yet of all the result may be of.
+    tie.settle(at(700), at(120))
+    assert first.outcome is Outcome.OPEN
+    second = tie.trigger(2, at(130))
+    tie.settle(at(900), at(900))
+    assert [first.outcome, second.outcome] == [Outcome.AMBIGUOUS, Outcome.AMBIGUOUS]
+
+
+def test_a_vague_instant_with_one_piece_in_reach_is_that_pieces() -> None:
+    tie = StationTie(Window(offset_ms=0, window_ms=100, delivery_ms=500))
+    piece = tie.trigger(1, at(0))
+    tie.result(vague(-5, 20, 150))
+    tie.settle(at(900), at(900))
+    assert piece.outcome is Outcome.TIED

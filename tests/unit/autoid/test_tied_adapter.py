@@ -47,6 +47,7 @@ class Eye:
     """A scanner of the tests."""
 
     def __init__(self, station: int, window: Window) -> None:
+        self.name = f"eye{station}"
         self.station, self.window = station, window
         self.status = ScannerStatus()
         self.waiting: list[Result] = []

@@ -1,0 +1,110 @@
+"""An AutoID device over OPC UA: a scanner of its own beside the emulated PLC.
+
+The library can't serve AutoID's own model, as it loses the fields that a type inherits; what a
+client needs of it is made here: the device, its LastScanData, and its events with their results.
+"""
+
+import logging
+from datetime import UTC
+
+from asyncua import Node, ua
+from asyncua import Server as OpcuaServer
+from asyncua.common.events import Event
+
+from plc_adapters.emulator.front import ListenError, why_not
+from plc_adapters.emulator.opcua_server import own_pair, secured_server
+from plc_adapters.emulator.scan_results import AIM_BYTES, OPTICAL_ENCODING, optical_result
+from plc_adapters.emulator.sections import ListenOpcua
+
+AUTOID = "http://opcfoundation.org/UA/AutoID/"
+OWN = "urn:sorting-centre:emulator"
+"""Namespace of the device, and of the event field with the piece id."""
+DEVICE = "Scanner"
+TRIGGER_FIELD = "TriggerId"
+OPTICAL_SCAN_EVENT = 1009
+
+
+class AutoIdFront:
+    """Serves one scanner.
+
+    Raises:
+        EmulatorConfigError: certificate or key can't be used.
+    """
+
+    def __init__(self, settings: ListenOpcua) -> None:
+        self._settings = settings
+        self._own = own_pair(settings)
+        self._server: OpcuaServer | None = None
+        self._device: Node
+        self._last: Node
+        self._autoid = 0
+        logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+
+    async def listen(self, address: tuple[str, int]) -> tuple[str, int]:
+        """Take connections from now on; return where. Raises ListenError."""
+        try:
+            if self._server is None:
+                self._server = await secured_server(
+                    self._settings, self._own, address, "Emulated scanner"
+                )
+                await self._add_device(self._server)
+                await self._server.start()
+            elif self._server.bserver is not None:
+                await self._server.bserver.start()
+        except OSError:
+            self._server = None
+            raise ListenError(why_not(*address)) from None
+        listener = self._server.bserver
+        assert listener is not None
+        return listener.hostname, listener.port
+
+    async def hang_up(self) -> None:
+        """Drop all connections and take no new ones."""
+        if self._server is not None and self._server.bserver is not None:
+            await self._server.bserver.stop()
+
+    async def end(self) -> None:
+        """Hang up for good."""
+        if self._server is not None:
+            await self._server.stop()
+            self._server = None
+
+    async def tell(self, codes: tuple[bytes, ...], read_ns: int, piece_id: int) -> None:
+        """Tell what was read, as an event and, of the first code, as LastScanData."""
+        assert self._server is not None
+        instant = ua.DateTime.fromtimestamp(read_ns / 1e9, UTC)
+        encoding = ua.NodeId(ua.Int32(OPTICAL_ENCODING), ua.Int16(self._autoid))
+        results = [
+            ua.ExtensionObject(encoding, ua.ByteString(optical_result(code, read_ns)))
+            for code in codes
+        ]
+        event = Event(self._device.nodeid)
+        kind = ua.NodeId(ua.Int32(OPTICAL_SCAN_EVENT), ua.Int16(self._autoid))
+        event.add_property("EventType", kind, ua.VariantType.NodeId)
+        event.add_property("Time", instant, ua.VariantType.DateTime)
+        event.add_property("ScanResult", results, ua.VariantType.ExtensionObject)
+        event.add_property("DeviceName", DEVICE, ua.VariantType.String)
+        event.add_property(TRIGGER_FIELD, piece_id, ua.VariantType.UInt32)
+        await self._server.iserver.isession.subscription_service.trigger_event(event)
+        first = codes[0] if codes else b""
+        code = first[AIM_BYTES:] if first.startswith(b"]") else first
+        await self._server.write_attribute_value(
+            self._last.nodeid,
+            ua.DataValue(
+                ua.Variant(code.decode("utf-8", "replace"), ua.VariantType.String),
+                SourceTimestamp=instant,
+            ),
+        )
+
+    async def _add_device(self, server: OpcuaServer) -> None:
+        self._autoid = await server.register_namespace(AUTOID)
+        own = await server.register_namespace(OWN)
+        self._device = await server.nodes.objects.add_object(
+            ua.NodeId.from_string(f"ns={own};s={DEVICE}"), f"{own}:{DEVICE}"
+        )
+        await self._device.set_event_notifier([ua.EventNotifier.SubscribeToEvents])
+        self._last = await self._device.add_variable(
+            ua.NodeId.from_string(f"ns={own};s={DEVICE}.LastScanData"),
+            f"{self._autoid}:LastScanData",
+            ua.Variant("", ua.VariantType.String),
+        )
