@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
 from pydantic import Field
 
 from sorter.api.bodies import check_sender
@@ -191,14 +192,14 @@ def jobs_router(desk: JobDesk) -> APIRouter:
 
     @router.get(
         "/jobs/{job}/files/{name}", operation_id="getJobFile", response_class=Response,
-        responses={200: {"content": {"image/svg+xml": {}}}, **responses(404)},
+        responses={200: {"content": {"image/svg+xml": {}, "text/plain": {}}}, **responses(404)},
     )  # fmt: skip
     async def part(job: str, name: str) -> Response:
-        """A further part of a result, such as the picture of a what-if."""
+        """A further part of a result: the picture of a what-if, all bad lines of a load."""
         found = known(job)
         if name not in found.files:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"this job has no {name[:40]!r}")
-        return Response((found.folder / name).read_bytes(), media_type=found.files[name])
+        return FileResponse(found.folder / name, media_type=found.files[name])
 
     @router.delete("/jobs/{job}", operation_id="cancelJob", responses=responses(403, 404))
     async def cancel(job: str, request: Request) -> Job:

@@ -48,6 +48,9 @@ def load(
         str, typer.Option(help="Last day (YYYY-MM-DD, UTC) for lines that name none.")
     ] = "",
     replace: Replace = False,  # noqa: FBT002 - an option
+    bad_lines: Annotated[
+        Path | None, typer.Option(help="File to write every bad line to, with what is wrong.")
+    ] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Load a file."""
@@ -55,7 +58,7 @@ def load(
     with progress_of("loading") as step:
         found = load_advice(
             site, file, who or os_user(), why, replaces=replace, expires=expires,
-            progress=(lambda _, share: step(share)) if step else None,
+            progress=(lambda _, share: step(share)) if step else None, bad_lines=bad_lines,
         )  # fmt: skip
     if as_json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
@@ -91,7 +94,7 @@ def load_lines(found: dict[str, Any]) -> list[str]:
     lines = [str(problem) for problem in found["problems"][:PROBLEMS_SHOWN_MAX]]
     hidden = len(found["problems"]) - PROBLEMS_SHOWN_MAX
     if hidden > 0:
-        lines.append(f"{hidden} more; --json lists them")
+        lines.append(f"{hidden} more; --json lists them, --bad-lines writes all to a file")
     used = ", ".join(found["in_use_by"]) or "no line"
     lines.append(
         f"version {found['version']}: {found['waybills']} waybills, {found['waybills_in_file']} of "

@@ -48,6 +48,8 @@ BLOCK_BYTES = 2_097_152
 """Read at a time; a block ends with a whole line."""
 BAD_LINES_LISTED_MAX = 20
 """Bad lines told one by one; the rest are counted."""
+BAD_LINES_REPORTED_MAX = 1_000_000
+"""Bad lines reported one by one as they are found; the rest are counted."""
 BOM = b"\xef\xbb\xbf"
 
 
@@ -82,6 +84,7 @@ def load_part(
     network: Network,
     listed: int = BAD_LINES_LISTED_MAX,
     progress: Callable[[float], None] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> Part:
     """Load a file of pre-advised waybills, as the head of this module says.
 
@@ -90,6 +93,7 @@ def load_part(
         network: Whose brands and service classes it names.
         listed: Bad lines told one by one.
         progress: Called with the share of the lines read, 0 to 1.
+        report: Called with each bad line as it is found, up to BAD_LINES_REPORTED_MAX.
 
     Raises:
         ConfigError: there is no such file, its first line doesn't name the columns, or it holds
@@ -99,7 +103,7 @@ def load_part(
         with path.open("rb") as file:
             count = sum(block.count(b"\n") for block in _blocks(file))
             file.seek(0)
-            load = _Load(path, Words.of(network), count, listed, progress)
+            load = _Load(path, Words.of(network), count, listed, progress, report)
             return load.run(_blocks(file))
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}; correct the path") from None
@@ -256,13 +260,14 @@ class _Load:
 
     def __init__(
         self, path: Path, words: Words, count: int, listed: int,
-        progress: Callable[[float], None] | None,
+        progress: Callable[[float], None] | None, report: Callable[[str], None] | None,
     ) -> None:  # fmt: skip
         self._path = path
         self._words = words
         self._count = count
         self._listed = listed
         self._progress = progress
+        self._report = report
         self._table = PreAdviceTable(count, PRE_ADVICE_MAX)
         self._bad: list[str] = []
         self._bad_count = 0
@@ -296,9 +301,7 @@ class _Load:
                 if values:
                     self._words.enter(values, rows, k)
             except BadLineError as problem:
-                self._bad_count += 1
-                if len(self._bad) < self._listed:
-                    self._bad.append(f"{self._path}:{line + k}: {problem}")
+                self._tell_bad(f"{self._path}:{line + k}: {problem}")
         gone = self._table.add(rows, np.arange(line, line + len(filled)))
         if gone < len(filled):
             is_full = self._table.waybills >= PRE_ADVICE_MAX
@@ -308,6 +311,13 @@ class _Load:
                 if is_full
                 else f"{self._path}: grew while it was read; load it once it is whole"
             )
+
+    def _tell_bad(self, told: str) -> None:
+        self._bad_count += 1
+        if len(self._bad) < self._listed:
+            self._bad.append(told)
+        if self._report and self._bad_count <= BAD_LINES_REPORTED_MAX:
+            self._report(told)
 
     def _problems(self) -> list[str]:
         problems = list(self._bad)

@@ -19,7 +19,7 @@ from routing_tables.load import load_network
 from routing_tables.schema import Network, lianyungang
 from sorter.assignment.arrays import PreAdviceArrays
 from sorter.config import SiteFile
-from sorter.errors import CommandError, ConfigError, Refusal
+from sorter.errors import CommandError, ConfigError, Refusal, UnavailableError
 from sorter.plans.advice_words import WITHDRAWN, BadLineError, day_number
 from sorter.plans.image import map_image, write_image
 from sorter.plans.pre_advice import load_part, merge
@@ -30,7 +30,7 @@ from sorter.wiring.paths import StatePaths
 IMAGES_KEPT = 3
 """Images of pre-advice that stay, the one in use among them; older ones are removed."""
 BAD_LINES_TOLD_MAX = 10_000
-"""Bad lines that a load names one by one; the rest are counted."""
+"""Bad lines that a load's result names one by one; the rest are counted, and in its file."""
 DAY_S = 86_400
 KIND = "pre_advice"
 
@@ -47,6 +47,7 @@ def load_advice(
     expires: str = "",
     called: str = "",
     progress: Progress | None = None,
+    bad_lines: Path | None = None,
 ) -> dict[str, Any]:
     """Load a file of pre-advice for all lines of a site, and have them use it.
 
@@ -60,20 +61,24 @@ def load_advice(
         expires: Last day (YYYY-MM-DD, UTC) for lines that name none; empty for ever.
         called: What the file is called from then on, if not by its name.
         progress: Called with the present step and the share of it that is done.
+        bad_lines: File for every bad line, one a line; none is written where all are good.
 
     Returns:
         What was loaded, what it takes of memory, what is wrong with lines, who uses it.
 
     Raises:
         ConfigError: the file can't be used at all; another load is under way.
-        UnavailableError: the table can't be kept.
+        UnavailableError: the table, or the file of bad lines, can't be kept.
     """
     state = StatePaths(site.site.state_dir)
     state.make()
     tell = progress or _tell_nobody
     day = _day(expires)
     network = load_network(site.network.path or lianyungang())
-    part = load_part(path, network, BAD_LINES_TOLD_MAX, lambda share: tell("reading lines", share))
+    with _report_to(bad_lines) as report:
+        part = load_part(
+            path, network, BAD_LINES_TOLD_MAX, lambda share: tell("reading lines", share), report
+        )
     table = part.table
     if day:
         open_ended = (table.length != 0) & (table.expires_day == 0)
@@ -105,6 +110,22 @@ def load_advice(
         "in_use_by": used,
         "not_in_use": problem,
     }
+
+
+@contextmanager
+def _report_to(path: Path | None) -> Iterator[Callable[[str], None] | None]:
+    """Give what writes each bad line to a file; one with nothing in it is removed."""
+    if path is None:
+        yield None
+        return
+    try:
+        # What a line holds may be no UTF-8.
+        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            yield lambda told: print(told, file=file)
+        if path.stat().st_size == 0:
+            path.unlink()
+    except OSError as error:
+        raise UnavailableError(f"{path}: can't be written: {error.strerror}; make room") from None
 
 
 def _tell_nobody(_doing: str, _share: float) -> None:

@@ -31,6 +31,8 @@ WORD_S = 0.2
 """Least pause between two words about how far it is."""
 PROBLEMS_MAX = 200
 """Problems told of one job."""
+BAD_LINES = "bad_lines.txt"
+"""Every bad line of a load of pre-advice, beside its result."""
 
 Progress = Callable[[str, float], None]
 
@@ -60,11 +62,12 @@ def _do(kind: str, site: SiteFile, line: Line | None, folder: Path, request: dic
     tell = _teller()
     tell("reading", 0.0)
     if kind == "pre_advice":
-        return load_advice(
+        found = load_advice(
             site, folder / request["file"], request["who"], request["why"],
             replaces=request["replace"], expires=request["expires"], progress=tell,
-            called="pre-advice",
+            called="pre-advice", bad_lines=folder / BAD_LINES,
         )  # fmt: skip
+        return {**found, "problems": _as_sent(folder, found["problems"])}
     assert line is not None
     work = {"check": check, "prove": prove, "diff": compare, "whatif": try_out, "keep": keep}[kind]
     return work(site, line, folder, request, tell)
@@ -86,10 +89,14 @@ def _teller() -> Progress:
 
 
 def _fail(folder: Path, problems: list[str]) -> None:
-    """Tell what is wrong, naming files as the sender knows them, and end."""
-    shown = [text.replace(f"{folder}/", "") for text in problems[:PROBLEMS_MAX]]
-    _write(folder / "problems.json", shown)
+    """Tell what is wrong, and end."""
+    _write(folder / "problems.json", _as_sent(folder, problems[:PROBLEMS_MAX]))
     sys.exit(Exit.CONFIG)
+
+
+def _as_sent(folder: Path, problems: list[str]) -> list[str]:
+    """Return problems with files named as the sender knows them."""
+    return [text.replace(f"{folder}/", "") for text in problems]
 
 
 def _write(path: Path, content: Any) -> None:

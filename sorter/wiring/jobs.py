@@ -35,6 +35,8 @@ WORD_BYTES_MAX = 65_536
 LANES = {"pre_advice": "pre-advice"}
 """Kinds of jobs that don't wait for those of plans, nor these for them."""
 PLANS = "plans"
+PARTS = {".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8"}
+"""Files that are parts of a job's result, by their ending."""
 
 _logger = logging.getLogger(__name__)
 
@@ -188,8 +190,11 @@ def _settle(job: JobRecord, code: int, *, cancelled: bool) -> None:
     result, wrong = job.folder / "result.json", job.folder / "problems.json"
     if code == 0 and result.exists() and not job.problems:
         job.state, job.share, job.doing = JobState.DONE, 1.0, ""
-        pictures = {path.name: "image/svg+xml" for path in job.folder.glob("*.svg")}
-        job.files = pictures
+        job.files = {
+            path.name: PARTS[path.suffix]
+            for path in sorted(job.folder.iterdir())
+            if path.suffix in PARTS
+        }
         return
     job.state = JobState.CANCELLED if cancelled else JobState.FAILED
     if code == Exit.CONFIG and wrong.exists():

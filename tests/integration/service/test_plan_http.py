@@ -6,6 +6,10 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from sorter.assignment.arrays import PreAdviceArrays
+from sorter.plans.image import map_image
+from sorter.wiring.active import read_active
+from sorter.wiring.paths import StatePaths
 from tests.integration.service.conftest import Centre, until
 from tests.integration.service.test_messages import sorter
 from tests.integration.service.test_plan_life import command
@@ -18,6 +22,7 @@ PLANS = "/lines/loop/plans"
 ROUTES = "prefix,brand,service_class,group\n32,*,*,ALL\n" + "".join(
     f"{n},*,*,none\n" for n in range(11, 83) if n != 32
 )
+LINES = 20_000
 HEAD = "waybill,brand,service_class,destination\n"
 
 
@@ -114,19 +119,60 @@ def told_by_cli(centre: Centre) -> str:
     return tried.stderr
 
 
+def good_waybill(number: int) -> str:
+    return f"M{number:09d}"
+
+
+def mixed_lines() -> tuple[list[bytes], set[int]]:
+    """LINES lines below their head, each thirteenth bad; and the numbers of the bad ones."""
+    wrong = [
+        b"X1,NOBODY,,320707", b"X2,LANXI,next_day,99x", b"X3,LANXI", b",LANXI,next_day,320707",
+        "顺丰1,LANXI,,320707".encode(), b"X4\xff,LANXI,,320707", b'"X5,LANXI,,320707',
+        b"X" * 41 + b",LANXI,,320707", b"X" * 10_000 + b",LANXI,,320707", b"X6,LANXI,soon,320707",
+    ]  # fmt: skip
+    lines, bad = [HEAD.encode()], set()
+    for number in range(2, LINES + 2):
+        if number % 13 == 0:
+            bad.add(number)
+            lines.append(wrong[number // 13 % len(wrong)] + b"\n")
+        else:
+            lines.append(f"{good_waybill(number)},LANXI,next_day,320707\n".encode())
+    return lines, bad
+
+
+def found_file(centre: Centre, job: Any, name: str) -> str:
+    path = centre.get(f"/jobs/{job['id']}")[1]["files"][name]
+    with urllib.request.urlopen(f"http://127.0.0.1:{centre.http_port}{path}") as answer:
+        assert answer.headers["content-type"].startswith("text/plain")
+        text: str = answer.read().decode()
+        return text
+
+
+def waybills_in_use(centre: Centre) -> set[str]:
+    active = read_active(StatePaths(centre.folder / "state").pre_advice)
+    assert active is not None
+    table, _ = map_image(active.image, PreAdviceArrays)
+    used = table.length != 0
+    return {row.tobytes().rstrip(b"\0").decode() for row in table.waybill[used]}
+
+
 def test_pre_advice_comes_in_parts_while_pieces_travel(centre: Centre) -> None:
     centre.start_plc()
     centre.start_service()
     centre.wait_ready()
-    part = HEAD + "".join(f"M{n:09d},LANXI,next_day,320707\n" for n in range(50_000))
-    bad = "X1,NOBODY,,320707\nX2,LANXI,next_day,99x\n"
+    lines, bad = mixed_lines()
     path = "/pre-advice?who=lanxi&why=morning"
-    status, job = send(centre, "POST", path, (part + bad).encode(), "text/csv")
+    status, job = send(centre, "POST", path, b"".join(lines), "text/csv")
     assert status == 202
     status, found = result(centre, job)
-    assert (status, found["bad_lines"], found["in_use_by"]) == (200, 2, ["loop"]), found
-    assert [text.split(":")[1] for text in found["problems"]] == ["50002", "50003"]
-    assert found["waybills"] >= 50_000 + 200
+    assert (status, found["bad_lines"], found["in_use_by"]) == (200, len(bad), ["loop"]), found
+    told = found["problems"][: len(bad)]
+    assert {int(text.split(":")[1]) for text in told} == bad, "each bad line is named by its number"
+    assert all(text.startswith("pre_advice.csv:") for text in told)
+    whole = found_file(centre, job, "bad_lines.txt").splitlines()
+    assert [int(text.split(":")[1]) for text in whole] == sorted(bad)
+    assert found["waybills"] == LINES - len(bad) + 200, "each good one is loaded"
+    assert set(map(good_waybill, set(range(2, LINES + 2)) - bad)) <= waybills_in_use(centre)
     assert found["memory_bytes"] > 0
     (centre.folder / "late.ndjson").write_text('{"waybill": "N1", "destination": "320707"}\n')
     loaded = sorter(centre, "pre-advice", "load", "late.ndjson", "--why", "late", "--config",

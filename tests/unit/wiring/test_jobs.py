@@ -11,6 +11,8 @@ import pytest
 from sorter.api.jobs import BusyError, JobRecord, JobState
 from sorter.assignment.arrays import PreAdviceArrays
 from sorter.config import SiteFile
+from sorter.errors import UnavailableError
+from sorter.plans import pre_advice
 from sorter.plans.image import map_image
 from sorter.plans.versions import list_versions
 from sorter.wiring import advice, jobs
@@ -217,6 +219,26 @@ def test_parts_of_a_day_are_added_and_the_newer_word_counts(site: SiteFile, tmp_
     assert list(rows_of(site)) == ["B1"]
 
 
+def test_every_bad_line_is_written_to_a_file(
+    site: SiteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tmp_path / "bad.txt"
+    monkeypatch.setattr(advice, "BAD_LINES_TOLD_MAX", 2)
+    rows = [f"A{n},{'NOBODY' if n % 2 else ''},,320707,,\n" for n in range(10)]
+    found = load(site, tmp_path, HEAD + "".join(rows), bad_lines=whole)
+    assert (found["bad_lines"], found["waybills"]) == (5, 5)
+    assert len([text for text in found["problems"] if "NOBODY" in text]) == 2
+    numbers = [line.split(":")[1] for line in whole.read_text().splitlines()]
+    assert numbers == ["3", "5", "7", "9", "11"]
+    load(site, tmp_path, HEAD + rows[0], bad_lines=whole)
+    assert not whole.exists(), "none is bad"
+    monkeypatch.setattr(pre_advice, "BAD_LINES_REPORTED_MAX", 3)
+    load(site, tmp_path, HEAD + "".join(rows), bad_lines=whole)
+    assert len(whole.read_text().splitlines()) == 3
+    with pytest.raises(UnavailableError, match=r"no/bad.txt: can't be written: No such file"):
+        load(site, tmp_path, HEAD, bad_lines=tmp_path / "no" / "bad.txt")
+
+
 def test_a_load_outlasts_a_start_until_the_file_of_the_site_changes(
     site: SiteFile, tmp_path: Path
 ) -> None:
@@ -257,6 +279,9 @@ def test_pre_advice_is_a_job_beside_those_of_plans(site: SiteFile) -> None:
         await desk.wait(job, WAIT_S)
         found = result_of(job)
         assert (found["waybills"], found["bad_lines"]) == (1, 2)
-        assert [text.split(":")[1] for text in found["problems"]] == ["2", "3"]
+        assert [text.split(":")[:2] for text in found["problems"]] == [
+            ["a.ndjson", "2"], ["a.ndjson", "3"],
+        ]  # fmt: skip
+        assert job.files == {"bad_lines.txt": "text/plain; charset=utf-8"}
 
     with_desk(site, work)
