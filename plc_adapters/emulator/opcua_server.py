@@ -1,14 +1,19 @@
 """An OPC UA server of the emulator's: secured, and open to trusted hosts only."""
 
 import hmac
+from pathlib import Path
+from typing import Any
 
 from asyncua import Server as OpcuaServer
 from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
+from asyncua.server.internal_server import InternalServer
+from asyncua.server.internal_session import InternalSession
 from asyncua.server.user_managers import UserManager
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from plc_adapters.contract import AdapterError
 from plc_adapters.emulator.config import EmulatorConfigError
@@ -33,17 +38,17 @@ async def secured_server(
 ) -> OpcuaServer:
     """Return a server that listens nowhere yet, with nothing of its own in it."""
     gate = Gate(settings)
-    server = OpcuaServer(user_manager=gate)
+    server = OpcuaServer(_SecuredOnly(gate))
     await server.init()
     await server.set_application_uri(own[2])
     server.set_server_name(name)
     server.set_endpoint(f"opc.tcp://{address[0]}:{address[1]}")
     server.socket_address = address
-    server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
-    server.set_certificate_validator(gate.validate)
-    server.set_identity_tokens(
-        [ua.UserNameIdentityToken if settings.user else ua.AnonymousIdentityToken]
+    server.set_security_policy(
+        [ua.SecurityPolicyType[f"{policy}_SignAndEncrypt"] for policy in settings.security_policies]
     )
+    server.set_certificate_validator(gate.validate)
+    server.set_identity_tokens(gate.tokens())
     server.iserver.max_session_timeout_ms = SESSION_MAX_MS
     # The library's own loading tells PEM from DER by the file's name.
     server.iserver.certificate, server.iserver.private_key, _ = own
@@ -51,7 +56,7 @@ async def secured_server(
 
 
 class Gate(UserManager):
-    """Lets hosts in whose certificate is trusted, and whose user is known if one is asked for."""
+    """Knows which hosts and which users may come in."""
 
     def __init__(self, settings: ListenOpcua) -> None:
         self._settings = settings
@@ -60,7 +65,7 @@ class Gate(UserManager):
         self, certificate: x509.Certificate, _application: ua.ApplicationDescription
     ) -> None:
         """Refuse a certificate that is not trusted, when a session is made."""
-        if not self._trusts(certificate):
+        if not self.lets_in(certificate.public_bytes(Encoding.DER)):
             raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)
 
     def get_user(
@@ -70,25 +75,75 @@ class Gate(UserManager):
         password: str | None = None,
         certificate: bytes | None = None,
     ) -> User | None:
-        """Return who a session is for; none on a channel that no certificate secures.
-
-        The library lets anybody open an unsecured channel, as endpoints are asked for on one.
-        """
-        if not certificate or not self._trusts(x509.load_der_x509_certificate(certificate)):
-            return None
+        """Return who a session is for; ``certificate`` is the user's if that is the identity."""
         known = self._settings
-        if known.user and not (
-            hmac.compare_digest(username or "", known.user)
-            and hmac.compare_digest((password or "").encode(), known.password.encode())
-        ):
-            return None
-        return User(role=UserRole.User, name=username)
+        user = User(role=UserRole.User, name=username)
+        if username is not None:
+            right = hmac.compare_digest(username.encode(), known.user.encode())
+            right &= hmac.compare_digest((password or "").encode(), known.password.encode())
+            return user if known.user and right else None
+        if known.users_trusted is not None:
+            return user if _trusts(certificate, known.users_trusted) else None
+        return None if known.user else user
 
-    def _trusts(self, certificate: x509.Certificate) -> bool:
-        try:
-            return is_trusted(certificate, self._settings.trusted)
-        except AdapterError:
-            return False
+    def tokens(self) -> list[type]:
+        """Return how a host may say who it is."""
+        known = self._settings
+        found: list[type] = [ua.UserNameIdentityToken] if known.user else []
+        if known.users_trusted is not None:
+            found.append(ua.X509IdentityToken)
+        return found or [ua.AnonymousIdentityToken]
+
+    def lets_in(self, certificate: bytes | None) -> bool:
+        """Whether a channel is secured by a trusted certificate, given as DER."""
+        return _trusts(certificate, self._settings.trusted)
+
+
+class _SecuredOnly(InternalServer):
+    """A server whose sessions begin only on channels that a trusted certificate secures.
+
+    The library lets anybody open an unsecured channel, as endpoints are asked for on one.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__(gate)
+        self._gate = gate
+
+    def create_session(
+        self,
+        name: str,
+        user: User = User(role=UserRole.Anonymous),  # noqa: B008 - the library's
+        external: bool = False,  # noqa: FBT001, FBT002 - signature
+    ) -> InternalSession:
+        """Make a session of a connection."""
+        return _SecuredSession(
+            self._gate, self, self.aspace, self.subscription_service, name, user, external
+        )
+
+
+class _SecuredSession(InternalSession):
+    """See :class:`_SecuredOnly`."""
+
+    def __init__(self, gate: Gate, *of_library: Any) -> None:
+        super().__init__(*of_library)
+        self._gate = gate
+
+    def activate_session(
+        self, params: ua.ActivateSessionParameters, peer_certificate: bytes | None
+    ) -> ua.ActivateSessionResult:
+        """Let a host in whose channel's certificate is trusted."""
+        if not self._gate.lets_in(peer_certificate):
+            raise ServiceError(ua.StatusCodes.BadUserAccessDenied)
+        return super().activate_session(params, peer_certificate)
+
+
+def _trusts(certificate: bytes | None, folder: Path) -> bool:
+    if not certificate:
+        return False
+    try:
+        return is_trusted(x509.load_der_x509_certificate(certificate), folder)
+    except (AdapterError, ValueError):
+        return False
 
 
 def own_pair(settings: ListenOpcua) -> OwnPair:
@@ -101,6 +156,8 @@ def own_pair(settings: ListenOpcua) -> OwnPair:
         certificate, key = load_certificate(settings.certificate), load_key(settings.key)
         expect_pair(certificate, key, settings.certificate)
         is_trusted(certificate, settings.trusted)
+        if settings.users_trusted is not None:
+            is_trusted(certificate, settings.users_trusted)
     except AdapterError as error:
         raise EmulatorConfigError(f"listen.opcua: {error}") from None
     uri = application_uri(certificate)

@@ -31,8 +31,12 @@ class ListenTls(Section):
     key: Path
 
 
+OpcuaPolicy = Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"]
+"""Security policies, as a link names them."""
+
+
 class ListenOpcua(Section):
-    """The OPC UA server; Basic256Sha256 with SignAndEncrypt is all it offers."""
+    """The OPC UA server; all it offers is signed and encrypted."""
 
     certificate: Path
     """Application certificate with its URI, DER or PEM; ``key`` is its private key."""
@@ -42,6 +46,9 @@ class ListenOpcua(Section):
     user: str = ""
     """Who may connect, by password; anybody whose certificate is trusted if empty."""
     password: str = ""
+    users_trusted: Path | None = None
+    """Folder of the certificates of users that may connect by them; nobody may if not given."""
+    security_policies: tuple[OpcuaPolicy, ...] = Field(default=("Basic256Sha256",), min_length=1)
     variable_per_slot: bool = False
     """Whether each slot is a variable of its own and index ranges are refused."""
 

@@ -7,8 +7,11 @@ _UNTRUSTED = (
     "the server does not trust this host's certificate; move it from the server's list of rejected "
     "certificates to that of trusted ones, or copy it there"
 )
+NO_CHANNEL = f"no secured channel is opened: most likely {_UNTRUSTED}; the server's log says why"
+"""Of a server that answers the opening of a channel with a fault, which the library drops."""
 _IDENTITY = (
-    "the server does not take this user; check user, password and what the user may do there"
+    "the server does not take this user; check user, password and what the user may do there, or "
+    "have the server trust user_certificate as a user's"
 )
 _NODE = (
     "the server has no such variable; correct the link's nodes, or load the mailbox into the PLC"
@@ -80,4 +83,4 @@ def explain(error: BaseException) -> str:
         return "no answer in time"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused; is the server up, and its port right?"
-    return f"{error or type(error).__name__}"
+    return str(error) or type(error).__name__

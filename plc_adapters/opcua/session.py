@@ -30,7 +30,7 @@ from plc_adapters.opcua.certificates import (
     load_key,
     thumbprint,
 )
-from plc_adapters.opcua.explain import explain
+from plc_adapters.opcua.explain import NO_CHANNEL, explain
 from plc_adapters.opcua.settings import Endpoint
 
 # The library reports each broken connection at error level, with a traceback; the user of a session
@@ -157,7 +157,12 @@ async def connect(client: Client, endpoint: Endpoint, credentials: Credentials) 
         client.security_policy = security
         client.uaclient.set_security(security)
     with told_as_link_error(endpoint.peer, "can't open a session"):
-        await client.connect()
+        try:
+            await client.connect()
+        except AssertionError:
+            # node-opcua answers an untrusted host so, and the library only sees that it has no
+            # channel.
+            raise LinkError(f"{endpoint.peer}: {NO_CHANNEL}") from None
 
 
 async def fetch_certificate(endpoint: Endpoint) -> x509.Certificate:

@@ -31,7 +31,7 @@ EVENT_SLOTS = 64
 CYCLE_MS = 10
 TIMEOUT_MS = 3000
 """Of one request: a peer on a loaded machine is slow, not gone."""
-START_S = 120.0
+START_S = 600.0
 """Longest that a peer takes to start."""
 PEERS = (
     "memory", "pymodbus", "libmodbus", "jsmodbus", "modbus-serial",
@@ -98,13 +98,16 @@ class Peer:
             self.process.communicate(timeout=START_S)
 
 
-def start_peer(name: str, pki: Pki, folder: Path) -> Peer:
-    """Start a peer's process; the test fails if what it needs is not installed."""
+def start_peer(name: str, pki: Pki, folder: Path, *more: str) -> Peer:
+    """Start a peer's process; the test fails if what it needs is not installed.
+
+    ``more`` are further arguments for it.
+    """
     peer = Peer(name, pki)
     if name == "memory":
         return peer
     peer.process = subprocess.Popen(
-        _command(name, pki, folder),
+        [*_command(name, pki, folder), *more],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -34,6 +34,8 @@ class Pki(NamedTuple):
     host: Pair
     plc: Pair
     stranger: Pair
+    user: Pair
+    """Who may connect where users prove themselves by certificate."""
 
     @property
     def plc_pem(self) -> Path:
@@ -53,13 +55,13 @@ class Pki(NamedTuple):
 
 @pytest.fixture(scope="session")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    """Three self-signed pairs, each in a folder of its own."""
+    """Self-signed pairs, each in a folder of its own."""
     return make_pki(tmp_path_factory.mktemp("pki"))
 
 
 def make_pki(folder: Path) -> Pki:
     hosts = ("localhost", "127.0.0.1")
-    names = ("host", "plc", "stranger")
+    names = ("host", "plc", "stranger", "user")
     return Pki(*(Pair(*make_pair(folder / n, n, f"urn:test:{n}", hosts)) for n in names))
 
 

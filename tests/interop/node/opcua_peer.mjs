@@ -1,26 +1,35 @@
-// Usage: node opcua_peer.mjs 2.182|2.186 REGISTERS CERTIFICATE KEY FOLDER
-// Serves the image as arrays of UInt16; any host's certificate is accepted, as the tests of trust
-// are made elsewhere.
+// Usage: node opcua_peer.mjs 2.182|2.186 REGISTERS CERTIFICATE KEY FOLDER [SECURITY]
+// Serves the image as arrays of UInt16. SECURITY is JSON: policy, the certificate of the one host
+// that is trusted, and that of the one user; without them every host is, and no user is asked for.
+import { readFileSync } from "node:fs";
 import { drive, EVENTS, SEATS } from "./image.mjs";
 
-const [version, size, certificateFile, privateKeyFile, folder] = process.argv.slice(2);
+const [version, size, certificateFile, privateKeyFile, folder, given] = process.argv.slice(2);
+const { policy = "Basic256Sha256", host, user } = JSON.parse(given ?? "{}");
 const module = await import("node-opcua-" + version);
 const opcua = module.default ?? module;
-const { DataType, VariantArrayType, MessageSecurityMode, SecurityPolicy } = opcua;
+const { DataType, VariantArrayType, MessageSecurityMode, SecurityPolicy, UserTokenType } = opcua;
 
 // The library talks on standard output, which is for answers here.
 for (const name of ["log", "warn", "info", "error"]) console[name] = () => {};
 
-const manager = new opcua.OPCUACertificateManager({
-  automaticallyAcceptUnknownCertificate: true, rootFolder: folder,
-});
-await manager.initialize();
+async function trusting(rootFolder, certificate) {
+  const manager = new opcua.OPCUACertificateManager({
+    automaticallyAcceptUnknownCertificate: !certificate, rootFolder,
+  });
+  await manager.initialize();
+  if (certificate) await manager.trustCertificate(readFileSync(certificate));
+  return manager;
+}
 const server = new opcua.OPCUAServer({
   port: 0, hostname: "127.0.0.1", certificateFile, privateKeyFile,
-  serverCertificateManager: manager,
+  serverCertificateManager: await trusting(folder + "/hosts", host),
+  userCertificateManager: await trusting(folder + "/users", user),
   securityModes: [MessageSecurityMode.SignAndEncrypt],
-  securityPolicies: [SecurityPolicy.Basic256Sha256],
-  allowAnonymous: true, nodeset_filename: [opcua.nodesets.standard],
+  securityPolicies: [SecurityPolicy[policy]],
+  allowAnonymous: !user,
+  userTokenTypes: [user ? UserTokenType.Certificate : UserTokenType.Anonymous],
+  nodeset_filename: [opcua.nodesets.standard],
 });
 await server.initialize();
 const space = server.engine.addressSpace;
