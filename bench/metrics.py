@@ -36,7 +36,7 @@ from sorter.outlets.board import BoardWriter, LineBoard, RecorderBoardWriter
 from sorter.outlets.metrics import Exposition
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
 from sorter.outlets.shadows import Shadows
-from sorter.ports import Batch
+from sorter.ports import Batch, Standing
 from sorter.wiring.line import LEDGER_TERMS
 
 PIECES = (1, 32)
@@ -93,6 +93,9 @@ class Kept:
         return False
 
     def offer_snapshot(self, line: int, content: bytes) -> None:
+        """Never called."""
+
+    def offer_standing(self, standing: Standing) -> None:
         """Never called."""
 
 

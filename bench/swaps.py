@@ -30,8 +30,10 @@ from sorter.config import SiteFile, load_site
 from sorter.demo.manifest import write_manifest
 from sorter.journal.thread import CommitThread
 from sorter.journal.writer import JournalWriter
+from sorter.line.keeper import Keeper
 from sorter.line.ledger import ledger_of
 from sorter.line.loop import LineLoop
+from sorter.line.slip import SlipLimits
 from sorter.line.tracking import COUNTER_NAMES, Tracking
 from sorter.line.warmup import warm_up
 from sorter.outlets.board import BoardWriter
@@ -40,8 +42,9 @@ from sorter.plans.machine import load_chutes
 from sorter.ports import BATCH_MAX
 from sorter.wiring.active import read_active
 from sorter.wiring.line import LEDGER_TERMS
+from sorter.wiring.orders import NOW, Order
 from sorter.wiring.paths import StatePaths
-from sorter.wiring.plan_life import NOW, Order, PlanLife
+from sorter.wiring.plan_life import PlanLife
 from sorter.wiring.prepare import make_plan_version, prepare
 from sorter.wiring.process import settle_memory
 
@@ -348,6 +351,6 @@ def _line(
     loop = LineLoop(number, name, feed, tracking, decider, journal, outlet, clock)
     life = PlanLife(
         name, state, loop.commands, decider, tracking, outlet, clock, active, loop.desk,
-        lambda: None,
+        Keeper(number, journal, tracking, decider, SlipLimits(), clock.now_ns(), advice.image.name),
     )  # fmt: skip
     return loop, life

@@ -307,6 +307,22 @@ class Snapshot(NamedTuple):
     content: bytes
 
 
+class Standing(NamedTuple):
+    """What a line's decisions stand on besides its own state, from one batch to another."""
+
+    line: int
+    plan: int
+    """Version that is active."""
+    pre_advice: str
+    """Name of the image of pre-advice, empty where none was loaded."""
+    locked: tuple[int, ...]
+    """Chutes that an operator has locked, in order."""
+    slip: tuple[int, int]
+    """So many mismatches among the newest so many confirmations quarantine the line."""
+    begun_ns: int
+    """When the process that decides began."""
+
+
 class JournalPort(Protocol):
     """Where the line leaves its records; never waits."""
 
@@ -321,6 +337,9 @@ class JournalPort(Protocol):
 
     def offer_snapshot(self, line: int, content: bytes) -> None:
         """Take the line's state after all batches it has offered."""
+
+    def offer_standing(self, standing: Standing) -> None:
+        """Take what the line's decisions stand on after all batches it has offered."""
 
 
 Array = NDArray[np.generic]

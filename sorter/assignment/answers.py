@@ -18,6 +18,7 @@ from sorter.assignment.kernels import DAY_NS, find_group, write_decision
 from sorter.assignment.reservation import hold, release, reserve
 from sorter.assignment.tables import find_advice
 from sorter.assignment.upstream import HOST_LATE, KNOWN, awaits_host
+from sorter.ports import HOST_ANSWER
 
 ON_ITS_WAY_NS = 200_000_000
 """From an answer's decision to the PLC's holding it, at most: a chute that is passed within it is
@@ -137,3 +138,12 @@ def answer_batch(
         )
         made += became[i] != UNUSED
     return made
+
+
+def answers_behind(made: Records) -> Records:
+    """Return the HOST_ANSWERs that led to these DECISIONs, which say of each all that counted."""
+    answers = np.zeros(len(made), HOST_ANSWER)
+    for name in ("boot_id", "piece_id", "brand", "service_class", "destination"):
+        answers[name] = made[name]
+    answers["answer"], answers["holds"] = made["host_answer"], made["host_holds"]
+    return answers

@@ -20,6 +20,7 @@ from sorter.cli import (
     plc_check,
     plc_profiles,
     pre_advice,
+    replay,
     run,
     sim,
     trace,
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.command("run", help=run.HELP)(run.run)
 app.command("demo", help=demo.HELP)(demo.demo)
 app.command("trace", help=trace.HELP)(trace.trace)
+app.command("replay", help=replay.HELP)(replay.replay)
 app.command("sim")(sim.sim)
 app.add_typer(config.app, name="config", help="Look at site files.")
 plan_proof.register(plan.app)

@@ -14,10 +14,12 @@ Frame, one after the other:
     u32       mark
     u32       CRC32C of what follows in this frame
     u64       number of the frame within the line's journal, counted on across segments
-    u16       kind: 1 batch, 2 snapshot
+    u16       kind: 1 batch, 2 snapshot, 3 standing
     u16       0
-    u32 x 3   events, decisions, pieces of a batch; bytes of a snapshot, 0, 0
-    bytes     the records, or the snapshot
+    u32 x 3   events, decisions, pieces of a batch; bytes of anything else, 0, 0
+    bytes     the records, the snapshot, or the standing as JSON
+
+A standing says what the decisions of the batches after it stand on; one follows each snapshot.
 
 A frame is there as a whole or not at all. After a failed write or sync the same frames are written
 again; where that leaves copies, the frame's number tells them. A process begins a new segment.
@@ -27,6 +29,7 @@ when the next one is begun, and after a crash when the journal is opened again. 
 zeros after the last frame of the newest segment are a torn end, and anywhere else they are damage.
 """
 
+import json
 import struct
 import zlib
 from collections.abc import Iterator
@@ -39,7 +42,7 @@ import numpy as np
 from plc_adapters.contract import EVENT
 from sorter.errors import JournalError
 from sorter.journal.disk import SYSTEM_DISK, Disk
-from sorter.ports import DECISION, PIECE, Batch, Snapshot
+from sorter.ports import DECISION, PIECE, Batch, Snapshot, Standing
 
 SEGMENT_HEAD = struct.Struct("<8sIIQq32s")
 _HEAD_BODY = struct.Struct("<Qq32s")
@@ -48,7 +51,7 @@ _FRAME_BODY = struct.Struct("<QHHIII")
 SEGMENT_MAGIC = b"SORTJRN1"
 FRAME_MARK = 0xF7A3_5EED
 _MARK_BYTES = FRAME_MARK.to_bytes(4, "little")
-KIND_BATCH, KIND_SNAPSHOT = 1, 2
+KIND_BATCH, KIND_SNAPSHOT, KIND_STANDING = 1, 2, 3
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 """Size of one frame; a snapshot of 65,536 pieces takes 15 MiB, a batch less than 1."""
 LAYOUT = zlib.crc32(repr([dtype.descr for dtype in (EVENT, DECISION, PIECE)]).encode())
@@ -125,6 +128,13 @@ def encode_snapshot(number: int, content: bytes) -> bytes:
     return _frame(number, KIND_SNAPSHOT, len(content), 0, 0, content)
 
 
+def encode_standing(number: int, standing: Standing) -> bytes:
+    """Return the frame of a standing."""
+    told = {name: value for name, value in standing._asdict().items() if name != "line"}
+    content = json.dumps(told, separators=(",", ":")).encode()
+    return _frame(number, KIND_STANDING, len(content), 0, 0, content)
+
+
 def _frame(number: int, kind: int, first: int, second: int, third: int, body: bytes) -> bytes:
     head = _FRAME_BODY.pack(number, kind, 0, first, second, third)
     checksum = google_crc32c.extend(google_crc32c.value(head), body)
@@ -185,10 +195,14 @@ def _frame_at(view: memoryview, at: int) -> Frame | None:
     return Frame(number, kind, (counts[0], counts[1], counts[2]), view[end - size : end], end)
 
 
-def decode(frame: Frame, line: int) -> Batch | Snapshot:
+def decode(frame: Frame, line: int) -> Batch | Snapshot | Standing:
     """Return what a frame holds; the records are read-only views of it."""
     if frame.kind == KIND_SNAPSHOT:
         return Snapshot(line, bytes(frame.body))
+    if frame.kind == KIND_STANDING:
+        told = json.loads(bytes(frame.body))
+        told["locked"], told["slip"] = tuple(told["locked"]), tuple(told["slip"])
+        return Standing(line, **told)
     events, decisions, pieces = frame.counts
     first = events * EVENT.itemsize
     second = first + decisions * DECISION.itemsize

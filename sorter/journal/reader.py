@@ -22,7 +22,7 @@ from sorter.journal.format import (
     segment_path,
     segments,
 )
-from sorter.ports import Batch, Snapshot
+from sorter.ports import Batch, Snapshot, Standing
 
 READ_BYTES = 1024 * 1024
 """Read at once by the recorder; more only where one frame is larger."""
@@ -39,8 +39,10 @@ class Position(NamedTuple):
     offset: int = 0
 
 
-def recovery(folder: Path, line: int, disk: Disk = SYSTEM_DISK) -> Iterator[Batch | Snapshot]:
-    """Yield a line's newest snapshot and all batches after it, in order; nothing if there is none.
+def recovery(
+    folder: Path, line: int, disk: Disk = SYSTEM_DISK
+) -> Iterator[Batch | Snapshot | Standing]:
+    """Yield a line's newest snapshot and all after it, in order; nothing if there is none.
 
     Damage is told in the log and passed over.
 
@@ -49,20 +51,42 @@ def recovery(folder: Path, line: int, disk: Disk = SYSTEM_DISK) -> Iterator[Batc
     """
     numbers = segments(folder, disk)
     newest = next((n for n in reversed(numbers) if _has_snapshot(folder, n, disk)), None)
-    if newest is None:
-        newest = numbers[0] if numbers else 0
+    for each in entries(folder, line, newest or 0, disk):
+        yield each.entry
+
+
+class Entry(NamedTuple):
+    """What one frame holds, and where it stands."""
+
+    segment: int
+    read: float
+    """Share of the segment that is read with it."""
+    entry: Batch | Snapshot | Standing
+
+
+def entries(folder: Path, line: int, first: int = 0, disk: Disk = SYSTEM_DISK) -> Iterator[Entry]:
+    """Yield all that a line's journal holds from a segment on, in order, up to what it holds now.
+
+    Damage is told in the log and passed over, and so are segments that are removed meanwhile.
+
+    Raises:
+        JournalError: a segment was written by another version of the service.
+    """
+    numbers = [number for number in segments(folder, disk) if number >= first]
     last_frame = 0
     for number in numbers:
-        if number < newest:
-            continue
         path = segment_path(folder, number)
-        for found in _segment_frames(path, disk):
-            if isinstance(found, Gap):
-                if number != numbers[-1] or found.end < disk.size(path):
-                    tell_damage(path, found)
-            elif found.number > last_frame:
-                last_frame = found.number
-                yield decode(found, line)
+        try:
+            size = disk.size(path)
+            for found in _segment_frames(path, disk):
+                if isinstance(found, Gap):
+                    if number != numbers[-1] or found.end < size:
+                        tell_damage(path, found)
+                elif found.number > last_frame:
+                    last_frame = found.number
+                    yield Entry(number, found.end / size, decode(found, line))
+        except FileNotFoundError:
+            continue
 
 
 def newest_snapshot(
@@ -181,14 +205,20 @@ class Follower:
     def remove_read(self, recorded: Position, keep_bytes: int = 0) -> int:
         """Delete segments wholly before a position, the oldest first; return how many.
 
-        The newest stay, and as many as fit into ``keep_bytes``, for those who look back.
+        The newest stay, and all from the newest snapshot on, which a line needs to recover; and as
+        many as fit into ``keep_bytes``, for those who look back.
         """
         numbers = segments(self._folder, self._disk)
         sizes = {n: self._disk.size(segment_path(self._folder, n)) for n in numbers}
         total = sum(sizes.values())
         removed = 0
+        newest: int | None = None
         for number in numbers[:-SEGMENTS_KEPT]:
             if number >= recorded.segment or (keep_bytes and total <= keep_bytes):
+                break
+            if newest is None:
+                newest = newest_snapshot(self._folder, self._line, self._disk)[0].segment
+            if number >= newest:
                 break
             self._disk.remove(segment_path(self._folder, number))
             total -= sizes[number]

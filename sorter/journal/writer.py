@@ -11,10 +11,10 @@ from typing import NamedTuple
 from sorter.clock import Clock
 from sorter.errors import JournalError
 from sorter.journal.disk import SYSTEM_DISK, Disk
-from sorter.journal.format import encode_batch, encode_snapshot
+from sorter.journal.format import encode_batch, encode_snapshot, encode_standing
 from sorter.journal.reader import open_again
 from sorter.journal.segment import SegmentWriter, clear_leftovers
-from sorter.ports import Batch
+from sorter.ports import Batch, Standing
 
 _logger = logging.getLogger(__name__)
 
@@ -86,6 +86,8 @@ class JournalWriter:
         self._oldest_ns = 0
         self._segments: list[SegmentWriter] = []
         self._numbers: list[int] = []
+        self._standings: dict[int, Standing] = {}
+        self._standings_due: set[int] = set()
         for name in lines:
             own = folder / name
             try:
@@ -104,6 +106,8 @@ class JournalWriter:
         if len(self._queue) >= self._queue_max:
             self._refused += 1
             return False
+        if batch.line in self._standings_due:
+            self._put_standing(batch.line)
         sequence = int(batch.events["sequence"][-1]) if len(batch.events) else 0
         number = self._next_number(batch.line)
         self._put(Frame(batch.line, encode_batch(number, batch), self._now(), sequence))
@@ -119,6 +123,20 @@ class JournalWriter:
         number = self._next_number(line)
         content = encode_snapshot(number, content)
         self._put(Frame(line, content, self._now(), begins_segment=True))
+        if line in self._standings:
+            self._put_standing(line)
+
+    def offer_standing(self, standing: Standing) -> None:
+        """Take what a line's decisions stand on from here on.
+
+        While the queue is full the newest one of a line is kept back for its next batch, as no
+        decision can come before that.
+        """
+        self._standings[standing.line] = standing
+        if len(self._queue) < self._queue_max:
+            self._put_standing(standing.line)
+        else:
+            self._standings_due.add(standing.line)
 
     def durable(self, line: int) -> int:
         """Return the sequence of the line's newest event that a crash can't take any more."""
@@ -211,6 +229,11 @@ class JournalWriter:
     def _next_number(self, line: int) -> int:
         self._numbers[line] += 1
         return self._numbers[line]
+
+    def _put_standing(self, line: int) -> None:
+        self._standings_due.discard(line)
+        content = encode_standing(self._next_number(line), self._standings[line])
+        self._put(Frame(line, content, self._now()))
 
     def _put(self, frame: Frame) -> None:
         if not self._oldest_ns:

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from plc_adapters.contract import Resume
 from sorter.line.tracking import Tracking
-from sorter.ports import Batch, Snapshot
+from sorter.ports import Batch, Snapshot, Standing
 
 
 def recover(
-    trackings: list[Tracking], entries: Iterable[Batch | Snapshot]
+    trackings: list[Tracking], entries: Iterable[Batch | Snapshot | Standing]
 ) -> tuple[list[Resume], int]:
     """Bring each line's tracking to where the journal ends.
 
@@ -28,6 +28,8 @@ def recover(
         if isinstance(entry, Snapshot):
             tracking.restore(entry.content)
             continue
+        if isinstance(entry, Standing):
+            continue  # a line that starts has its own
         batches += 1
         tracking.apply(entry.events)
         tracking.adopt_decisions(entry.decisions)

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plc_adapters.contract import Disposition, EventKind, Records
-from sorter.assignment.answers import UNUSED
+from sorter.assignment.answers import UNUSED, answers_behind
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
 from sorter.assignment.decider import Decider
-from sorter.line.tracking import Tracking
-from sorter.ports import HOST_ANSWER, Batch, HostAnswer
+from sorter.line.tracking import State, Tracking
+from sorter.ports import Batch, HostAnswer
 
 DIFFERENCES_MAX = 10_000
 """Differences kept apart by destination, chute and disposition; more are counted together."""
@@ -48,14 +48,6 @@ class Seen:
     differences: Counter[Difference] = field(default_factory=Counter)
     kept_together: int = 0
     """Differing decisions beyond DIFFERENCES_MAX kinds."""
-
-
-class _Copies(NamedTuple):
-    """What the candidate decides on, and may write to."""
-
-    pieces: Records
-    chutes: Records
-    quarantined: bool
 
 
 class Shadow:
@@ -92,10 +84,10 @@ class Shadow:
             self._compare_answers(made[answers])
         self.tracking.adopt_decisions(made[first:])
 
-    def _copies(self, rows: NDArray[np.int32]) -> tuple[_Copies, NDArray[np.int32]]:
+    def _copies(self, rows: NDArray[np.int32]) -> tuple[State, NDArray[np.int32]]:
         """Return these pieces with the line's chutes, and the rows that they now have."""
         tracking = self.tracking
-        copies = _Copies(tracking.pieces[rows], tracking.chutes.copy(), tracking.quarantined)
+        copies = State(tracking.pieces[rows], tracking.chutes.copy(), tracking.quarantined)
         return copies, np.arange(len(rows), dtype=np.int32)
 
     def _compare_scans(self, events: Records, rows: NDArray[np.int32], made: Records) -> None:
@@ -115,7 +107,7 @@ class Shadow:
                 self._count(own, other)
 
     def _compare_answers(self, made: Records) -> None:
-        answers = _answers_behind(made)
+        answers = answers_behind(made)
         rows = self.tracking.rows_of(answers)
         here = rows >= 0
         if not here.any():
@@ -147,12 +139,3 @@ class Shadow:
             seen.differences[key] += 1
         else:
             seen.kept_together += 1
-
-
-def _answers_behind(made: Records) -> Records:
-    """Return the HOST_ANSWERs that led to these DECISIONs, which say of each all that counted."""
-    answers = np.zeros(len(made), HOST_ANSWER)
-    for name in ("boot_id", "piece_id", "brand", "service_class", "destination"):
-        answers[name] = made[name]
-    answers["answer"], answers["holds"] = made["host_answer"], made["host_holds"]
-    return answers

@@ -2,12 +2,19 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plc_adapters.contract import DISPOSITIONS_MAX, EVENT, STATION_NUMBER_MAX, Records, Resume
+from plc_adapters.contract import (
+    CHUTE_NUMBER_MAX,
+    DISPOSITIONS_MAX,
+    EVENT,
+    STATION_NUMBER_MAX,
+    Records,
+    Resume,
+)
 from sorter.errors import JournalError
 from sorter.line.books import Counter, Register, TrackArrays, blank_piece
 from sorter.line.piece_table import begin_again
@@ -21,6 +28,14 @@ COUNTER_NAMES = tuple(counter.name.lower() for counter in Counter)
 """Names of :attr:`Tracking.counters`, in their order."""
 LIVE_CHUTE_FIELDS = ("state", "locked", "fill", "discharged", "rate_due_ns")
 """What a snapshot brings back of a chute; the rest is the machine's, or kept room counted anew."""
+
+
+class State(NamedTuple):
+    """A copy of what a decision needs of a line; see :class:`sorter.assignment.decider.State`."""
+
+    pieces: Records
+    chutes: Records
+    quarantined: bool
 
 
 class Tracking:
@@ -55,6 +70,20 @@ class Tracking:
         self._set_slip_limits()
         self._rows = np.zeros(BATCH_MAX, np.int32)
         self._ended = np.zeros(rows + BATCH_MAX, PIECE)
+
+    @classmethod
+    def of(cls, snapshot: bytes, slip: SlipLimits) -> "Tracking":
+        """Return what a snapshot says, on the machine as it was then.
+
+        Raises:
+            JournalError: it is damaged or of another version.
+        """
+        size = (CHUTE_NUMBER_MAX + 1) * CHUTE.itemsize
+        if len(snapshot) < size:
+            raise JournalError("snapshot: damaged (too short); move the segment away")
+        made = cls(np.frombuffer(snapshot[-size:], CHUTE), slip=slip)
+        made.restore(snapshot)
+        return made
 
     @property
     def pieces(self) -> Records:
@@ -113,6 +142,14 @@ class Tracking:
         touched = self._t.pieces[: self._t.registers[Register.ROWS_TOUCHED]]
         in_flight: Records = touched[touched["boot_id"] != 0]
         return in_flight
+
+    def copied(self) -> State:
+        """Return a copy of the state on which something can be decided without changing the line.
+
+        Its pieces are all rows ever used, so that rows of :meth:`apply` hold for it too.
+        """
+        touched = self._t.pieces[: max(int(self._t.registers[Register.ROWS_TOUCHED]), 1)]
+        return State(touched.copy(), self._t.chutes.copy(), self.quarantined)
 
     def versions_in_flight(self) -> dict[int, int]:
         """Return how many pieces in flight go by each plan version; 0 stands for the active one."""

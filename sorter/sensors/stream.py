@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from plc_adapters.contract import Records
 from sorter.errors import JournalError
-from sorter.ports import Batch, JournalPort, Snapshot
+from sorter.ports import Batch, JournalPort, Snapshot, Standing
 
 RETRY_S = 0.05
 """Pause before a full journal queue is tried again."""
@@ -21,7 +21,7 @@ SEATS = 2
 NS_PER_S = 1_000_000_000
 
 
-def last_boot(entries: Iterable[Batch | Snapshot]) -> int:
+def last_boot(entries: Iterable[Batch | Snapshot | Standing]) -> int:
     """Return the highest boot id of a journal, 0 for an empty one.
 
     Raises:
@@ -32,6 +32,7 @@ def last_boot(entries: Iterable[Batch | Snapshot]) -> int:
         if isinstance(entry, Batch):
             found = max(found, int(entry.events["boot_id"].max(initial=0)))
             continue
+        assert isinstance(entry, Snapshot), "sensors stand on nothing but their own numbers"
         try:
             found = max(found, int(json.loads(entry.content)["boot_id"]))
         except (ValueError, KeyError, TypeError):

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 from plc_adapters.contract import LinkStatus, Resume
 from plc_adapters.host.adapter import HostAdapter
@@ -10,22 +9,24 @@ from sorter.assignment.decider import Decider
 from sorter.errors import FencedError, UnavailableError
 from sorter.journal.reader import recovery
 from sorter.journal.writer import JournalWriter
+from sorter.line.keeper import Keeper
 from sorter.line.ledger import ledger_of
 from sorter.line.loop import LineLoop
 from sorter.line.recovery import recover
+from sorter.line.slip import SlipLimits
 from sorter.line.tracking import Tracking
 from sorter.outlets.record import Recording
 from sorter.ports import Batch
 from sorter.simulation.disk import ProcessDisk, SimulatedDisk
 from sorter.simulation.link import Cable, Grip, SimulatedLink, SimulatedWire
-from sorter.simulation.plant import machine
+from sorter.simulation.plant import JOURNAL, LINE, machine
 from sorter.simulation.safeguards import Safeguards
 from sorter.simulation.settings import Settings
 from sorter.simulation.store import SimulatedStore
 from sorter.simulation.trace import Violation
 
-JOURNAL = Path("/journal")
-LINE = "line"
+PRE_ADVICE = "all"
+"""Name of the one table of pre-advice."""
 START_S = 0.05
 """A process takes so long to start."""
 
@@ -109,7 +110,11 @@ class Host:
             safeguards.journal(self.journal), Watcher(settings, self.journal), clock,
         )  # fmt: skip
         self.decider = decider
-        self.journal.offer_snapshot(0, self.tracking.snapshot())
+        self.keeper = Keeper(
+            0, self.journal, self.tracking, decider, SlipLimits(), clock.now_ns(), PRE_ADVICE
+        )
+        self.keeper.keep_state()
+        self.keeper.keep_standing()
         self._stop = asyncio.Event()
         self.fenced = False
 
@@ -130,11 +135,18 @@ class Host:
     def swap_plan(self, plan: int) -> None:
         """Have the other plan activated between two batches."""
         arrays = machine(10_000).plans[plan]
-        self.loop.commands.submit(lambda: self.decider.activate(arrays))
+        self._tell(lambda: self.decider.activate(arrays))
 
     def lock(self, chutes: frozenset[int]) -> None:
         """Have these chutes locked, and no others, between two batches."""
-        self.loop.commands.submit(lambda: self.tracking.lock_only(chutes))
+        self._tell(lambda: self.tracking.lock_only(chutes))
+
+    def _tell(self, change: Callable[[], None]) -> None:
+        def apply() -> None:
+            change()
+            self.keeper.keep_standing()
+
+        self.loop.commands.submit(apply)
 
     async def _turn(self) -> None:
         try:

@@ -22,6 +22,8 @@ from sorter.ports import HoldKind
 
 FOLDER = Path(__file__).parent / "machine"
 CENTRE = "LYG-HUB"
+JOURNAL = Path("/journal")
+LINE = "line"
 WAYBILLS = 64
 """Different labels; a run with more pieces begins anew."""
 HELD_EVERY, UNKNOWN_EVERY, BARE_EVERY = 9, 11, 13

@@ -4,7 +4,10 @@ import numpy as np
 
 from plc_adapters.contract import DischargeStatus
 from plc_adapters.mailbox.sequences import distance
-from sorter.simulation.plant import OUTBOUND_CHUTES, is_held
+from sorter.journal.disk import Disk
+from sorter.journal.reader import entries
+from sorter.line.again import Again, Sources
+from sorter.simulation.plant import JOURNAL, LINE, OUTBOUND_CHUTES, is_held, machine
 from sorter.simulation.plc import SimulatedPlc
 from sorter.simulation.store import SimulatedStore
 from sorter.simulation.trace import Violation
@@ -100,6 +103,22 @@ def check_holds(plc: SimulatedPlc, store: SimulatedStore) -> None:
         text = bytes(np.asarray(row["waybill"])[:length])
         if length and is_held(int(text[-4:])) and told.chute in OUTBOUND_CHUTES:
             raise Violation(7, f"held piece {key} left through outbound chute {told.chute}")
+
+
+def check_decided_again(disk: Disk) -> None:
+    """Check that each decision the journal still holds is the same when it is made once more.
+
+    That is promise 8 to the letter: nothing but the piece, the line and its plan version decided.
+
+    Raises:
+        Violation: one is another.
+    """
+    shared = machine(10_000)
+    again = Again(Sources(lambda version: shared.plans[version - 1], lambda _: shared.pre_advice))
+    for each in entries(JOURNAL / LINE, 0, disk=disk):
+        again.take(each.entry)
+    if again.found.differ:
+        raise Violation(8, f"decided otherwise when decided again: {again.found.differences[0]}")
 
 
 def has_ended(plc: SimulatedPlc, store: SimulatedStore) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sorter.simulation import promises
-from sorter.simulation.disk import SimulatedDisk
+from sorter.simulation.disk import ProcessDisk, SimulatedDisk
 from sorter.simulation.host import START_S, Host, SimulatedClock, SimulatedRecorder
 from sorter.simulation.link import Cable
 from sorter.simulation.plc import SimulatedPlc
@@ -81,6 +81,7 @@ class World:
         await self._drain()
         promises.check_records(self.plc, self.store)
         promises.check_holds(self.plc, self.store)
+        promises.check_decided_again(ProcessDisk(self.disk))
 
     def _draw_chances(self) -> None:
         """Let the metal misbehave in some runs."""

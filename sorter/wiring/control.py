@@ -19,7 +19,8 @@ from sorter.line.host_desk import HostDesk
 from sorter.plans.versions import PAGE_MAX, VERSIONS_MAX
 from sorter.ports import HOST_ANSWER, HostAnswer
 from sorter.wiring.control_client import HOST_ANSWERS_MAX, check_owner
-from sorter.wiring.plan_life import NOW, Order, PlanLife
+from sorter.wiring.orders import NOW, Order
+from sorter.wiring.plan_life import PlanLife
 
 REQUEST_BYTES_MAX = 16_384
 CONNECTIONS_MAX = 32

@@ -33,6 +33,8 @@ PROBLEMS_MAX = 200
 """Problems told of one job."""
 BAD_LINES = "bad_lines.txt"
 """Every bad line of a load of pre-advice, beside its result."""
+LASTING = ("keep", "pre_advice")
+"""Kinds that have changed something once their work is done: they tell it, asked to end or not."""
 
 Progress = Callable[[str, float], None]
 
@@ -43,23 +45,57 @@ def main() -> None:
     set_up_logging()
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
-    # An end that lets what is half written be taken back.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    ending = Ending()
+    signal.signal(signal.SIGTERM, ending.ask)
     folder, kind, line_name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     site = SiteFile.model_validate_json(sys.stdin.buffer.readline())
     request: dict[str, Any] = orjson.loads(sys.stdin.buffer.readline())
     line = next((line for line in site.lines if line.name == line_name), None)
     try:
-        found = _do(kind, site, line, folder, request)
+        found = _do(kind, site, line, folder, request, _teller(ending))
     except (SorterError, TableError) as error:
         _fail(folder, list(error.problems))
     except MemoryError:
         _fail(folder, [f"job: needs more than {MEMORY_BYTES_MAX >> 30} GiB; give it less to do"])
+    if kind not in LASTING:
+        ending.heed()
     _write(folder / "result.json", found)
 
 
-def _do(kind: str, site: SiteFile, line: Line | None, folder: Path, request: dict[str, Any]) -> Any:
-    tell = _teller()
+class Ending:
+    """An end that was asked for: it lets what is half written be taken back.
+
+    The exception that ends the job is lost where the signal comes while C code has called back into
+    Python (the compiler does): Python prints what such a call raises, and goes on. So the job asks
+    again wherever it tells how far it is.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self, *_: object) -> None:
+        """Take the signal."""
+        self._asked = True
+        self.heed()
+
+    def heed(self) -> None:
+        """End if that was asked for.
+
+        Raises:
+            SystemExit: it was.
+        """
+        if self._asked:
+            sys.exit(1)
+
+
+def _do(
+    kind: str,
+    site: SiteFile,
+    line: Line | None,
+    folder: Path,
+    request: dict[str, Any],
+    tell: Progress,
+) -> Any:
     tell("reading", 0.0)
     if kind == "pre_advice":
         found = load_advice(
@@ -73,11 +109,12 @@ def _do(kind: str, site: SiteFile, line: Line | None, folder: Path, request: dic
     return work(site, line, folder, request, tell)
 
 
-def _teller() -> Progress:
-    """Return what tells the face how far the job is, not too often."""
+def _teller(ending: Ending) -> Progress:
+    """Return what tells the face how far the job is, not too often, and ends when asked to."""
     last: dict[str, Any] = {"doing": "", "at": 0.0}
 
     def tell(doing: str, share: float) -> None:
+        ending.heed()
         now = time.monotonic()
         if doing != last["doing"] or now - last["at"] > WORD_S:
             last.update(doing=doing, at=now)

@@ -5,11 +5,10 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from plc_adapters.autoid.tied_adapter import ScannerStatus
 from plc_adapters.contract import Adapter, LinkStatus, Resume
-from plc_adapters.registry import create, with_scanners
+from plc_adapters.registry import create
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays, no_pre_advice
 from sorter.assignment.decider import Decider
 from sorter.clock import Clock, SystemClock
@@ -20,6 +19,7 @@ from sorter.journal.thread import CommitThread
 from sorter.journal.writer import JournalWriter
 from sorter.line.commands import COMMANDS_MAX
 from sorter.line.host_desk import ANSWERS_MAX, HostDesk
+from sorter.line.keeper import Keeper
 from sorter.line.ledger import ledger_of
 from sorter.line.loop import LineLoop
 from sorter.line.recovery import recover
@@ -33,7 +33,7 @@ from sorter.outlets.questions import QuestionRing
 from sorter.plans.image import map_image
 from sorter.plans.machine import load_chutes
 from sorter.plans.versions import need_version
-from sorter.ports import Batch, Snapshot
+from sorter.ports import Batch, Snapshot, Standing
 from sorter.wiring.active import Active, read_active
 from sorter.wiring.control import Control
 from sorter.wiring.control_client import socket_path
@@ -56,6 +56,13 @@ QUARANTINED = (
 _logger = logging.getLogger(__name__)
 
 
+class _PreAdvice(NamedTuple):
+    """The table in use, and the name of its image."""
+
+    table: PreAdviceArrays
+    name: str
+
+
 @dataclass(slots=True)
 class RunningLine:
     """One line with all its parts."""
@@ -66,6 +73,7 @@ class RunningLine:
     outlet: LineBoard
     resume: Resume
     life: PlanLife
+    keeper: Keeper
 
 
 async def run_line(site: SiteFile) -> None:
@@ -87,7 +95,7 @@ async def run_line(site: SiteFile) -> None:
     trackings = [
         Tracking(
             load_chutes(line.machine.chutes, line.machine.speed_mm_s),
-            slip=SlipLimits(line.slip_detector.mismatches, line.slip_detector.of),
+            slip=_slip_limits(line),
         )
         for line in site.lines
     ]
@@ -109,8 +117,9 @@ async def run_line(site: SiteFile) -> None:
                    journal, board, clock, ring)
         for number in range(len(names))
     ]  # fmt: skip
-    for number, tracking in enumerate(trackings):
-        journal.offer_snapshot(number, tracking.snapshot())
+    for line in lines:
+        line.keeper.keep_state()
+        line.keeper.keep_standing()
     committing.start()
     settle_memory()
     board.set_gc(GcWatch().start().pauses)
@@ -124,7 +133,7 @@ async def run_line(site: SiteFile) -> None:
         committing.close()
 
 
-def _journaled(site: SiteFile, state: StatePaths) -> Iterator[Batch | Snapshot]:
+def _journaled(site: SiteFile, state: StatePaths) -> Iterator[Batch | Snapshot | Standing]:
     """Yield the journals of all lines, one after the other."""
     for number, line in enumerate(site.lines):
         yield from recovery(state.journal / line.name, number)
@@ -136,7 +145,7 @@ def _make_line(
     state: StatePaths,
     tracking: Tracking,
     resume: Resume,
-    pre_advice: PreAdviceArrays,
+    pre_advice: _PreAdvice,
     journal: JournalWriter,
     board: BoardWriter,
     clock: Clock,
@@ -144,7 +153,7 @@ def _make_line(
 ) -> RunningLine:
     line = site.lines[number]
     active, plan, metadata = _plan(line, state)
-    decider = Decider(plan, pre_advice)
+    decider = Decider(plan, pre_advice.table)
     hold_versions(line.name, decider, tracking, state.versions(line.name))
     metal = line.machine
     outlet = board.line(
@@ -153,12 +162,7 @@ def _make_line(
     groups = chutes_of_groups(metadata["groups"], plan.group_first, plan.group_chutes)
     brands, classes = metadata["brands"], metadata["service_classes"]
     outlet.set_plan(metadata["name"], metadata["version"], brands, classes, groups)
-    adapter, scanners = with_scanners(
-        create(line.adapter, number, line.link, clock.now_ns),
-        [scanner.settings() for scanner in line.scanners],
-        clock.now_ns,
-    )
-    outlet.scanners = [(scanner.name, scanner.status) for scanner in scanners]
+    adapter = create(line.adapter, number, line.link, clock.now_ns)
     desk = HostDesk(line.name, ring)
     desk.set_names(brands, classes)
     desk.ask_again(tracking.in_flight(), tracking.chutes, clock.now_ns())
@@ -167,14 +171,13 @@ def _make_line(
     outlet.queues = lambda: (
         (loop.commands.waiting, COMMANDS_MAX), (desk.waiting, ANSWERS_MAX),
     )  # fmt: skip
-
-    def keep() -> None:
-        journal.offer_snapshot(number, tracking.snapshot())
-
-    life = PlanLife(
-        line.name, state, loop.commands, decider, tracking, outlet, clock, active, desk, keep
+    keeper = Keeper(
+        number, journal, tracking, decider, _slip_limits(line), clock.now_ns(), pre_advice.name
     )
-    return RunningLine(loop, adapter, tracking, outlet, resume, life)
+    life = PlanLife(
+        line.name, state, loop.commands, decider, tracking, outlet, clock, active, desk, keeper
+    )
+    return RunningLine(loop, adapter, tracking, outlet, resume, life, keeper)
 
 
 def _plan(line: Line, state: StatePaths) -> tuple[Active, PlanArrays, dict[str, Any]]:
@@ -201,11 +204,15 @@ def hold_versions(name: str, decider: Decider, tracking: Tracking, folder: Path)
             )  # fmt: skip
 
 
-def _pre_advice(state: StatePaths) -> PreAdviceArrays:
+def _slip_limits(line: Line) -> SlipLimits:
+    return SlipLimits(line.slip_detector.mismatches, line.slip_detector.of)
+
+
+def _pre_advice(state: StatePaths) -> _PreAdvice:
     active = read_active(state.pre_advice)
     if active is None:
-        return no_pre_advice()
-    return map_image(active.image, PreAdviceArrays)[0]
+        return _PreAdvice(no_pre_advice(), "")
+    return _PreAdvice(map_image(active.image, PreAdviceArrays)[0], active.image.name)
 
 
 async def _run(
@@ -261,7 +268,6 @@ async def _beat(
     """Tell the board that this process lives, how the journal stands, and of lines that wait."""
     told = {line.loop.name: LinkStatus().problem for line in lines}
     quarantined = {line.loop.name: False for line in lines}
-    told_scanners: dict[tuple[str, str], str] = {}
     while True:
         board.beat()
         board.set_journal(_journal_status(committing.journal, queue_max))
@@ -272,7 +278,6 @@ async def _beat(
             if status.problem != told[line.loop.name]:
                 told[line.loop.name] = status.problem
                 _logger.warning("line %s: %s", line.loop.name, status.problem or "all well again")
-            _tell_scanners(line, told_scanners)
             if line.tracking.quarantined != quarantined[line.loop.name]:
                 quarantined[line.loop.name] = line.tracking.quarantined
                 if line.tracking.quarantined:
@@ -280,15 +285,6 @@ async def _beat(
         if not committing.alive:
             raise JournalError("the journal's thread has ended; see the log above")
         await asyncio.sleep(BEAT_S)
-
-
-def _tell_scanners(line: RunningLine, told: dict[tuple[str, str], str]) -> None:
-    """Log what has changed of the scanners beside a line's PLC."""
-    for name, status in line.outlet.scanners:
-        key = line.loop.name, name
-        if status.problem != told.get(key, ScannerStatus().problem):
-            _logger.warning("line %s: scanner %s: %s", *key, status.problem or "all well again")
-        told[key] = status.problem
 
 
 def _journal_status(journal: JournalWriter, queue_max: int) -> JournalStatus:

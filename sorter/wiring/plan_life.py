@@ -10,16 +10,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
-from plc_adapters.contract import CHUTE_NUMBER_MAX
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
 from sorter.assignment.decider import Decider
 from sorter.clock import Clock
 from sorter.errors import CommandError, ConfigError, Refusal, UnavailableError
 from sorter.line.commands import CommandQueue, QueueFullError
 from sorter.line.host_desk import HostDesk
+from sorter.line.keeper import Keeper
 from sorter.line.tracking import Tracking
 from sorter.outlets.board import LineBoard, chutes_of_groups
 from sorter.plans.image import map_image
@@ -28,31 +27,27 @@ from sorter.plans.versions import (
     PlanVersion,
     need_version,
     versions_page,
-    write_whole,
 )
-from sorter.wiring.active import Active, read_active, read_json, write_active
-from sorter.wiring.command_log import ACTIVATE, ROLL_BACK, START, CommandLog
+from sorter.wiring.active import Active, read_active, write_active
+from sorter.wiring.command_log import ROLL_BACK, START, CommandLog
+from sorter.wiring.orders import (
+    EMPTY,
+    NOW,
+    Order,
+    check_when,
+    instant_ns,
+    keep_file,
+    read_locks,
+    read_order,
+)
 from sorter.wiring.paths import StatePaths
 
 WATCH_S = 0.05
 """Pause between two looks at what waits and at which versions are in use."""
-NOW, EMPTY = "now", "empty"
 
 T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An activation as it was asked for; it may have to wait."""
-
-    version: int
-    when: str
-    """"now", "empty" (once no piece is on the sorter), or an instant in ISO 8601 with its zone."""
-    who: str
-    why: str
-    action: str = ACTIVATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +78,11 @@ class PlanLife:
         clock: Clock,
         active: Active,
         desk: HostDesk,
-        keep: Callable[[], None],
+        keeper: Keeper,
     ) -> None:
         """Take over what the files say: what is active, what waits, which chutes are locked.
 
-        ``keep`` has the journal keep the line's state as it stands.
+        ``keeper`` leaves in the journal what changes.
 
         Raises:
             ConfigError: one of them is damaged.
@@ -102,14 +97,13 @@ class PlanLife:
         self._active = active
         self.desk = desk
         """Takes the upstream host's answers."""
-        self._keep = keep
+        self._keeper = keeper
         self._turn = asyncio.Lock()
-        waits = read_json(state.pending_plan(name))
-        self._waits = _order(state.pending_plan(name), waits) if waits else None
+        self._waits = read_order(state.pending_plan(name))
         self._told_problem = ""
         self._log = CommandLog(state.commands(name))
         self._note_start()
-        self._locks = _locks(state.locks(name))
+        self._locks = read_locks(state.locks(name))
         tracking.lock_only(map(int, self._locks))
 
     async def activate(
@@ -163,7 +157,7 @@ class PlanLife:
 
         def release() -> None:
             self._tracking.release_quarantine()
-            self._keep()
+            self._keeper.keep_state()
 
         async with self._turn:
             if was:
@@ -182,7 +176,7 @@ class PlanLife:
             order = {"version": version, "who": who, "why": why, "since": self._now()}
             if version:
                 await _in_thread(lambda: self._load(version))
-                await _in_thread(lambda: _write(path, order))
+                await _in_thread(lambda: keep_file(path, order))
             else:
                 await _in_thread(lambda: path.unlink(missing_ok=True))
             await self._note("shadow", who, why, version=version)
@@ -199,7 +193,12 @@ class PlanLife:
 
         async with self._turn:
             active, table = await _in_thread(load)
-            await self._apply(lambda: setattr(self._decider, "pre_advice", table))
+
+            def swap() -> None:
+                self._decider.pre_advice = table
+                self._keeper.pre_advice = active.image.name
+
+            await self._apply(swap)
             await self._note(
                 "pre_advice", who, why, version=active.version, previous=active.previous,
                 name=active.name,
@@ -273,7 +272,7 @@ class PlanLife:
             )  # fmt: skip
         loaded = await _in_thread(lambda: self._load(order.version))
         if order.when != NOW:
-            self._check_when(order.when)
+            check_when(order.when, self._clock.now_ns())
             await self._set_waiting(order)
             await self._note(
                 "wait", order.who, order.why, version=order.version, previous=active.version,
@@ -350,7 +349,7 @@ class PlanLife:
     async def _set_waiting(self, order: Order | None) -> None:
         path = self._state.pending_plan(self.name)
         if order:
-            await _in_thread(lambda: _write(path, asdict(order)))
+            await _in_thread(lambda: keep_file(path, asdict(order)))
         else:
             await _in_thread(lambda: path.unlink(missing_ok=True))
         self._waits, self._told_problem = order, ""
@@ -359,15 +358,23 @@ class PlanLife:
         chutes = self._tracking.chutes
         if not (0 < chute < len(chutes) and chutes["exists"][chute]):
             raise CommandError(Refusal.UNKNOWN, f"line {self.name}: no chute {chute}")
-        await _in_thread(lambda: _write(self._state.locks(self.name), locks))
+        await _in_thread(lambda: keep_file(self._state.locks(self.name), locks))
         self._locks = locks
         await self._apply(lambda: self._tracking.lock_only(map(int, locks)))
         return {"line": self.name, "locked": locks}
 
     async def _apply(self, change: Callable[[], None]) -> None:
-        """Have the loop apply a change between two batches, and wait for that."""
+        """Have the loop apply a change between two batches, and wait for that.
+
+        The journal then says what the decisions after it stand on.
+        """
+
+        def apply() -> None:
+            change()
+            self._keeper.keep_standing()
+
         try:
-            future = self._commands.submit(change)
+            future = self._commands.submit(apply)
         except QueueFullError as error:
             raise CommandError(Refusal.UNAVAILABLE, f"line {self.name}: {error}") from None
         await asyncio.wrap_future(future)
@@ -379,21 +386,7 @@ class PlanLife:
     def _is_due(self, order: Order) -> bool:
         if order.when == EMPTY:
             return self._tracking.is_empty()
-        return self._clock.now_ns() >= _instant_ns(order.when)
-
-    def _check_when(self, when: str) -> None:
-        if when == EMPTY:
-            return
-        try:
-            instant_ns = _instant_ns(when)
-        except ValueError:
-            raise CommandError(
-                Refusal.WRONG,
-                f"when: {when!r}; give now, empty, or an instant with its zone such as "
-                "2026-11-25T22:00:00+08:00",
-            ) from None
-        if instant_ns <= self._clock.now_ns():
-            raise CommandError(Refusal.WRONG, f"when: {when} is over; give a later instant, or now")
+        return self._clock.now_ns() >= instant_ns(order.when)
 
     def _told_active(self) -> dict[str, Any]:
         told = ("version", "name", "who", "why", "since", "previous")
@@ -412,34 +405,3 @@ async def _in_thread(work: Callable[[], T]) -> T:
         raise CommandError(Refusal.FILE, str(error)) from None
     except (UnavailableError, OSError) as error:
         raise CommandError(Refusal.UNAVAILABLE, str(error)) from None
-
-
-def _instant_ns(when: str) -> int:
-    """Return an instant of ISO 8601; ValueError where it is none or has no zone."""
-    instant = datetime.fromisoformat(when)
-    if instant.tzinfo is None:
-        raise ValueError("no zone")
-    return int(instant.timestamp()) * 1_000_000_000
-
-
-def _order(path: Path, raw: Any) -> Order:
-    try:
-        return Order(**raw)
-    except TypeError as error:
-        raise ConfigError(f"{path}: damaged ({error}); delete it, then command it again") from None
-
-
-def _locks(path: Path) -> dict[str, dict[str, str]]:
-    locks = read_json(path) or {}
-    if not isinstance(locks, dict) or not all(
-        number.isdecimal() and int(number) <= CHUTE_NUMBER_MAX for number in locks
-    ):
-        raise ConfigError(f"{path}: damaged (no chute numbers); delete it, then command it again")
-    return locks
-
-
-def _write(path: Path, content: Any) -> None:
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise UnavailableError(f"{path}: can't be written: {error.strerror}; make room") from None

@@ -37,7 +37,10 @@ def test_a_slipped_sorter_is_quarantined_until_an_operator_releases_it(centre: C
     centre.start_plc(SLIP, "arrivals.pieces_max=0", "chances={no_read=0.01}")
     until(lambda: line(centre)["quarantined"], "the slip is noticed")
     assert "sorter line release" in told(centre, "loop")
-    assert "quarantined: its pieces are found elsewhere than sent" in centre.log()
+    until(
+        lambda: "quarantined: its pieces are found elsewhere than sent" in centre.log(),
+        "the log tells it",
+    )
     # What was about to leave as it was noticed still does; from here on nothing goes astray.
     astray = astray_now(centre, later=WAY)
     assert astray >= 5

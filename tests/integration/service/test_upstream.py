@@ -14,6 +14,7 @@ import uvicorn
 from plc_adapters.contract import DischargeStatus, Disposition
 from sorter.demo.host import Behaviour, MadeUpHost
 from tests.integration.service.conftest import WAYBILLS, Centre, free_port, until
+from tests.integration.service.test_plan_life import assert_decided_the_same_again
 from tests.integration.service.test_sorting import (
     assert_nothing_is_lost_or_doubled,
     is_alive,
@@ -150,6 +151,7 @@ def test_answers_in_time_sort_each_piece_by_what_the_host_said(centre: Centre) -
         assert metric(centre, "answers_unasked_total") > 0
         assert metric(centre, "up") == 1
     assert centre.log().count("a line that is no answer") == 1
+    assert_decided_the_same_again(centre)
 
 
 def test_an_answer_after_the_last_chute_serves_the_next_lap(centre: Centre) -> None:

@@ -11,11 +11,11 @@ import pytest
 from sorter.errors import JournalError
 from sorter.journal import format as journal_format
 from sorter.journal.format import SEGMENT_HEAD, segment_path, segments
-from sorter.journal.reader import Follower, Position, open_again, recovery
+from sorter.journal.reader import Follower, Position, entries, open_again, recovery
 from sorter.journal.segment import SPARE
 from sorter.journal.thread import CommitThread
 from sorter.journal.writer import JournalWriter
-from sorter.ports import Batch, Snapshot
+from sorter.ports import Batch, Snapshot, Standing
 from tests.unit.journal.conftest import Time, batch
 
 WAIT_S = 10.0
@@ -42,8 +42,8 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def firsts(entries: list[Batch | Snapshot] | list[Batch]) -> list[int]:
-    return [int(e.events["sequence"][0]) for e in entries if isinstance(e, Batch)]
+def firsts(read: list[Batch | Snapshot | Standing] | list[Batch]) -> list[int]:
+    return [int(e.events["sequence"][0]) for e in read if isinstance(e, Batch)]
 
 
 def test_what_was_offered_is_read_again_byte_for_byte(tmp_path: Path, clock: Time) -> None:
@@ -350,3 +350,79 @@ def test_recorded_segments_stay_up_to_a_size(tmp_path: Path, clock: Time) -> Non
     assert follower.remove_read(follower.position, sum(sizes)) == 0
     assert follower.remove_read(follower.position, sum(sizes) - 1) == 1
     assert segments(tmp_path / "a") == numbers[1:]
+
+
+def standing(plan: int) -> Standing:
+    return Standing(0, plan, "pre_advice-1.image", (2, 5), (3, 8), 1_800_000_000_000_000_000)
+
+
+def told(folder: Path) -> list[str]:
+    """The line's journal in short: batches by their first event, S for state, plan versions."""
+    found = []
+    for _, _, entry in entries(folder, 0):
+        if isinstance(entry, Batch):
+            found.append(str(int(entry.events["sequence"][0])))
+        else:
+            found.append("S" if isinstance(entry, Snapshot) else f"v{entry.plan}")
+    return found
+
+
+def test_what_decisions_stand_on_is_kept_and_follows_each_snapshot(
+    tmp_path: Path, clock: Time
+) -> None:
+    journal = Journal(tmp_path, clock)
+    journal.offer_snapshot(0, b"state")
+    journal.offer_standing(standing(1))
+    journal.offer(batch(1))
+    journal.offer_standing(standing(2))
+    journal.offer(batch(4))
+    journal.offer_snapshot(0, b"state")
+    journal.offer(batch(7))
+    journal.end()
+    folder = tmp_path / "a"
+    assert told(folder) == ["S", "v1", "1", "v2", "4", "S", "v2", "7"]
+    assert standing(1) in [each.entry for each in entries(folder, 0)]
+    assert firsts(Follower(folder, 0, Position()).read()) == [1, 4]
+    assert firsts(list(recovery(folder, 0))) == [7]
+
+
+def test_what_decisions_stand_on_waits_for_the_next_batch_while_the_queue_is_full(
+    tmp_path: Path, clock: Time
+) -> None:
+    journal = JournalWriter(tmp_path, ["a"], [0], clock, segment_bytes=1 << 20, queue_max=2)
+    assert journal.offer(batch(1))
+    assert journal.offer(batch(4))
+    for plan in range(1, 100):
+        journal.offer_standing(standing(plan))
+    assert journal.waiting == 2
+    assert not journal.offer(batch(7))
+    journal.commit()
+    assert journal.offer(batch(7))
+    journal.commit()
+    journal.close()
+    assert told(tmp_path / "a") == ["1", "4", "v99", "7"]
+
+
+def test_the_newest_state_is_not_removed_with_what_is_recorded(tmp_path: Path, clock: Time) -> None:
+    """Failed syncs begin segments without a state: a line recovers from an older one then."""
+    journal = Journal(tmp_path, clock)
+    journal.offer_snapshot(0, b"state")
+    journal.offer(batch(1))
+    journal.end()
+    for first in (4, 7, 10, 13):
+        journal = Journal(tmp_path, clock)
+        journal.offer(batch(first))
+        journal.end()
+    follower = Follower(tmp_path / "a", 0, Position())
+    while follower.read():
+        pass
+    assert follower.remove_read(follower.position) == 0
+    assert told(tmp_path / "a") == ["S", "1", "4", "7", "10", "13"]
+    journal = Journal(tmp_path, clock)
+    journal.offer_snapshot(0, b"state")
+    journal.offer(batch(16))
+    journal.end()
+    while follower.read():
+        pass
+    assert follower.remove_read(follower.position) == 4
+    assert told(tmp_path / "a") == ["13", "S", "16"]

@@ -18,7 +18,7 @@ from plc_adapters.contract import (
 from sorter.errors import FencedError
 from sorter.line.loop import LineLoop
 from sorter.line.tracking import Tracking
-from sorter.ports import Batch
+from sorter.ports import Batch, Standing
 from tests.unit.line.decider import small_decider
 from tests.unit.line.records import (
     BOOT,
@@ -119,6 +119,9 @@ class FakeJournal:
         self.log.append("snapshot")
         self.snapshots.append(content)
         self.snapshot_wanted = False
+
+    def offer_standing(self, standing: Standing) -> None:
+        raise AssertionError("the loop does not know what it stands on")
 
 
 @dataclass

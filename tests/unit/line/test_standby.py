@@ -10,7 +10,7 @@ from sorter.line.following import Following
 from sorter.line.loop import LineLoop
 from sorter.line.standby import Standby
 from sorter.line.tracking import Tracking
-from sorter.ports import Batch
+from sorter.ports import Batch, Standing
 from tests.unit.line.decider import small_decider
 from tests.unit.line.records import BOOT, START_NS, events, inducted, instructed, machine, scanned
 
@@ -92,6 +92,9 @@ class Journal:
         assert line == LINE
         self._log.append("snapshot")
         self.snapshots.append(content)
+
+    def offer_standing(self, standing: Standing) -> None:
+        raise AssertionError("neither loop nor standby know what decisions stand on")
 
 
 class Forgetful:

@@ -9,7 +9,7 @@ import pytest
 
 from plc_adapters.contract import EVENT, Records
 from sorter.errors import JournalError
-from sorter.ports import Batch, Snapshot
+from sorter.ports import Batch, Snapshot, Standing
 from sorter.sensors import stream as stream_module
 from sorter.sensors.stream import NS_PER_S, SensorStream, last_boot
 
@@ -40,6 +40,9 @@ class KeptJournal:
 
     def offer_snapshot(self, line: int, content: bytes) -> None:
         self.entries.append(Snapshot(line, content))
+
+    def offer_standing(self, standing: Standing) -> None:
+        raise AssertionError("sensors stand on nothing")
 
     def identities(self) -> list[tuple[int, int]]:
         events = [entry.events for entry in self.entries if isinstance(entry, Batch)]

@@ -19,12 +19,13 @@ from sorter.errors import CommandError, ConfigError, Refusal
 from sorter.line.books import Register
 from sorter.line.commands import CommandQueue
 from sorter.line.host_desk import ANSWERS_MAX, HostDesk
+from sorter.line.keeper import Keeper
 from sorter.line.slip import SlipLimits
 from sorter.line.tracking import Tracking
 from sorter.outlets.board import LineBoard
 from sorter.plans.image import write_image
 from sorter.plans.versions import Origin, make_version, need_version
-from sorter.ports import HostAnswer, HostCount
+from sorter.ports import HostAnswer, HostCount, JournalPort, Standing
 from sorter.wiring import control
 from sorter.wiring.active import Active, read_active, write_active
 from sorter.wiring.control import REQUEST_BYTES_MAX, Control
@@ -96,6 +97,7 @@ class Rig:
         assert active is not None
         self.shown = Shown()
         self.kept: list[bytes] = []
+        self.standings: list[Standing] = []
         self.decider = Decider(build(active.version)[0], no_pre_advice())
         self.commands = CommandQueue()
         self.commands.end_batch()
@@ -103,9 +105,16 @@ class Rig:
         self.life = PlanLife(
             "loop", self.state, self.commands, self.decider, self.tracking,
             cast("LineBoard", self.shown), SystemClock(), active, self.desk,
-            lambda: self.kept.append(self.tracking.snapshot()),
+            Keeper(0, cast("JournalPort", self), self.tracking, self.decider, SlipLimits(), 1),
         )  # fmt: skip
         self.control = Control(socket_path(self.state), {"loop": self.life})
+
+    def offer_snapshot(self, line: int, content: bytes) -> None:
+        assert line == 0
+        self.kept.append(content)
+
+    def offer_standing(self, standing: Standing) -> None:
+        self.standings.append(standing)
 
     def induct(self, piece: int) -> None:
         events = np.zeros(1, EVENT)
@@ -211,6 +220,7 @@ def test_what_waits_happens_once_the_sorter_is_empty_also_after_a_restart(rig: R
         await eventually(lambda: rig.decider.plan_version == 3)
         assert (await rig.ask("rollback", **ANN))["active"]["version"] == 1
         assert (await rig.ask("rollback", **ANN))["active"]["version"] == 3
+        assert [standing.plan for standing in rig.standings] == [3, 1, 3]
 
     rig.serve(wait)
     rig.start()
@@ -229,6 +239,7 @@ def test_locks_are_kept_over_a_restart(rig: Rig) -> None:
         assert (await rig.ask("state"))["locked"]["2"]["why"] == "bag torn"
 
     rig.serve(lock)
+    assert [standing.locked for standing in rig.standings] == [(2,), (2, 3), (2,)]
     assert np.flatnonzero(rig.tracking.chutes["locked"]).tolist() == [2]
     rig.tracking = Tracking(machine(), rows=32)
     rig.start()
@@ -276,6 +287,7 @@ def test_pre_advice_is_reloaded_from_the_file_that_names_it(rig: Rig) -> None:
         answer = await rig.ask("reload_pre_advice", **ANN)
         assert (answer["pre_advice"], answer["version"]) == ("today.csv", 4)
         assert rig.decider.pre_advice.brand.tolist() == [9, 0]
+        assert [standing.pre_advice for standing in rig.standings] == [image.name]
 
     table = no_pre_advice()
     table.brand[0] = 9

@@ -1,6 +1,10 @@
 """Jobs of the face in their own processes: plans looked at and kept, pre-advice loaded."""
 
 import asyncio
+import ctypes
+import os
+import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ from sorter.errors import UnavailableError
 from sorter.plans import pre_advice
 from sorter.plans.image import map_image
 from sorter.plans.versions import list_versions
-from sorter.wiring import advice, jobs
+from sorter.wiring import advice, job_process, jobs
 from sorter.wiring.active import read_active
 from sorter.wiring.advice import load_advice, remove_old
 from sorter.wiring.jobs import Desk
@@ -30,6 +34,9 @@ ROUTES = OWN_ROUTES + "".join(f"{n},*,*,none\n" for n in range(11, 83) if n != 3
 """Every province, as the labels of the network name them; only one is served."""
 SMALL: dict[str, Any] = {"version": None, "file": None, "toml": None, "tables": {}}
 HEAD = "waybill,brand,service_class,destination,holds,expires\n"
+LOAD: dict[str, Any] = {
+    "file": "part.csv", "who": "ann", "why": "test", "replace": False, "expires": "",
+}  # fmt: skip
 SCANS = (
     "scanned_at,brand,service_class,destination,disposition,chute,laps\n"
     + "2026-01-01T10:00:00+00:00,LANXI,next_day,320707,routed,1,0\n" * 5
@@ -159,12 +166,14 @@ def test_one_job_of_a_lane_at_a_time_and_any_can_be_ended(
         await desk.begin(job, {"plan": text_of(GOOD)})
         await desk.cancel(job)
         assert job.state == JobState.CANCELLED
-        job = desk.reserve("prove", "loop")
-        await desk.begin(job, {"plan": text_of(GOOD)})
-        while not job.doing:  # its process tells that it runs
-            await desk.wait(job, 0.05)
-        await desk.cancel(job)
-        assert job.state == JobState.CANCELLED
+        # Its file is a pipe that nobody writes to: so it runs until it is ended.
+        load = desk.reserve("pre_advice", "")
+        os.mkfifo(load.folder / LOAD["file"])
+        await desk.begin(load, LOAD)
+        while not load.doing:  # its process tells that it runs
+            await desk.wait(load, 0.05)
+        await desk.cancel(load)
+        assert load.state == JobState.CANCELLED
         monkeypatch.setattr(jobs, "JOB_S", 0.01)
         monkeypatch.setattr(jobs, "JOBS_KEPT", 3)
         slow = await done(desk, "prove", plan=text_of(GOOD))
@@ -178,6 +187,21 @@ def test_one_job_of_a_lane_at_a_time_and_any_can_be_ended(
         assert desk.jobs()[0] is ended[-1]
 
     with_desk(site, work)
+
+
+def test_an_end_asked_for_in_a_callback_from_c_is_not_lost() -> None:
+    ending = job_process.Ending()
+    signal.signal(signal.SIGUSR1, ending.ask)
+    lost: list[object] = []
+    before, sys.unraisablehook = sys.unraisablehook, lost.append
+    try:
+        ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGUSR1))()
+    finally:
+        sys.unraisablehook = before
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    assert len(lost) == 1, "the exception of the signal's handler went nowhere"
+    with pytest.raises(SystemExit):
+        ending.heed()
 
 
 def load(site: SiteFile, tmp_path: Path, content: str, **more: Any) -> dict[str, Any]:
