@@ -25,6 +25,8 @@ CHUTE_NUMBER_MAX = 1023
 """Highest chute number; 0 means "no chute". Field surveys give 200 to 600 chutes per sorter."""
 STATION_NUMBER_MAX = 255
 """Highest number of an induction station or scanner."""
+SCANNERS_MAX = 16
+"""Scanners of their own that one line can have beside its PLC."""
 LINES_MAX = 32
 """Lines one service process can carry."""
 NO_LINE = 0xFFFF

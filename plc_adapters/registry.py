@@ -5,6 +5,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import cast
 
+from plc_adapters.autoid.settings import ScannerSettings
+from plc_adapters.autoid.tied_adapter import Scanner, TiedAdapter
 from plc_adapters.contract import AdapterError, StandbyAdapter
 from plc_adapters.host.wire import MailboxLink, Wire
 from plc_adapters.sensors.source import SensorSource
@@ -14,6 +16,9 @@ ADAPTERS = {"modbus": "plc_adapters.modbus.adapter", "opcua": "plc_adapters.opcu
 
 SENSORS = {"modbus": "plc_adapters.modbus.sensors"}
 """Kind of adapter, and its module: ``sensors(link, places)``."""
+
+SCANNERS = {"autoid": "plc_adapters.autoid.adapter"}
+"""Kind of scanner, and its module: ``scanners(settings, clock)``."""
 
 
 def create(kind: str, line: int, link: object, clock: Callable[[], int]) -> StandbyAdapter:
@@ -29,6 +34,28 @@ def create(kind: str, line: int, link: object, clock: Callable[[], int]) -> Stan
         AdapterError: there is no such adapter, or the settings lack a field.
     """
     return cast("StandbyAdapter", _module(kind).create(line, link, clock))
+
+
+def with_scanners(
+    adapter: StandbyAdapter, settings: Sequence[ScannerSettings], clock: Callable[[], int]
+) -> tuple[StandbyAdapter, tuple[Scanner, ...]]:
+    """Put scanners of their own beside a line's PLC; without any, the adapter stays as it is.
+
+    Args:
+        adapter: the way to the PLC.
+        settings: one for each station whose codes come from a scanner of its own.
+        clock: as for :func:`create`.
+
+    Returns:
+        The adapter whose scans bear the scanners' codes, and the ways to the scanners.
+
+    Raises:
+        AdapterError: settings contradict each other, or a file that they name is of no use.
+    """
+    if not settings:
+        return adapter, ()
+    scanners = tuple(_module("autoid", SCANNERS).scanners(settings, clock))
+    return TiedAdapter(adapter, scanners, clock), scanners
 
 
 def connection(kind: str, link: object) -> tuple[MailboxLink, Callable[[], Wire]]:

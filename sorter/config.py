@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
-from plc_adapters.contract import STATION_NUMBER_MAX, AdapterError
+from plc_adapters.contract import SCANNERS_MAX, STATION_NUMBER_MAX, AdapterError
 from plc_adapters.modbus.profiles import PROFILES, ProfileName, beyond_limits, fill_in
 from plc_adapters.modbus.tls import TLS_PORT
 from plc_adapters.opcua.nodes import NodeMap
-from plc_adapters.opcua.settings import Mode, OpcuaLink, Policy
+from plc_adapters.opcua.settings import OpcuaLink
+from sorter.config_scanners import OpcuaEndpoint, Scanner, expect_apart
 from sorter.config_section import LinkTls, Name, Port, Section
 from sorter.config_sensors import SENSORS_MAX, AnySensors, expect_distinct
 from sorter.errors import ConfigError
@@ -130,24 +131,9 @@ class Nodes(Section):
     """Watched, to read events as they come; empty: polled alone."""
 
 
-class LinkOpcua(Section):
+class LinkOpcua(OpcuaEndpoint):
     """How to reach one PLC over OPC UA, and what it can take."""
 
-    url: str = "opc.tcp://127.0.0.1:4840"
-    security_policy: Policy = "Basic256Sha256"
-    security_mode: Mode = "SignAndEncrypt"
-    certificate: Path | None = None
-    """This host's, DER or PEM, and its ``key``: ``sorter plc certificate`` makes both."""
-    key: Path | None = None
-    trusted: Path | None = None
-    """Folder of the PLCs' certificates: ``sorter plc trust`` puts them there."""
-    user: str = ""
-    """Anonymous if empty and there is no ``user_certificate``."""
-    password_file: Path | None = None
-    password_env: str = ""
-    """Name of an environment variable with the password, if it is in no file."""
-    user_certificate: Path | None = None
-    user_key: Path | None = None
     nodes: Nodes = Nodes()
     seat: Literal[0, 1] = 0
     word_order: Literal["big", "little"] = "big"
@@ -159,7 +145,6 @@ class LinkOpcua(Section):
     publishing_interval_ms: int = Field(default=10, ge=1, le=1000)
     """Asked of the server; revised beyond poll_period_ms the ring is polled alone."""
     sampling_interval_ms: int = Field(default=5, ge=0, le=1000)
-    timeout_ms: int = Field(default=1000, ge=20, le=60_000)
     heartbeat_ms: int = Field(default=100, ge=10, le=10_000)
     watch_ms: int = Field(default=20, ge=5, le=1000)
     silence_ms: int = Field(default=1000, ge=50, le=60_000)
@@ -216,6 +201,14 @@ class Line(Section):
     plan: Path
     machine: Machine
     slip_detector: SlipDetector = SlipDetector()
+    scanners: list[Scanner] = Field(default=[], max_length=SCANNERS_MAX)
+    """Scanners of their own beside the PLC."""
+
+    @field_validator("scanners")
+    @classmethod
+    def _scanners_are_apart(cls, scanners: list[Scanner]) -> list[Scanner]:
+        expect_apart(scanners)
+        return scanners
 
 
 class ModbusLine(Line):

@@ -23,7 +23,7 @@ from plc_adapters.autoid.tie import (
     Trigger,
     Window,
 )
-from plc_adapters.contract import EVENT, Adapter, EventKind, Records, Resume, ScanStatus
+from plc_adapters.contract import EVENT, EventKind, Records, Resume, ScanStatus, StandbyAdapter
 
 HELD_MAX = 4096
 """Events held for results at once; beyond that the oldest trigger is closed as it stands."""
@@ -75,7 +75,7 @@ class Scanner(Protocol):
 
 
 class TiedAdapter:
-    """A way to one PLC and its scanners; see :class:`plc_adapters.contract.Adapter`.
+    """A way to one PLC and its scanners; see :class:`plc_adapters.contract.StandbyAdapter`.
 
     Args:
         inner: the way to the PLC.
@@ -84,7 +84,7 @@ class TiedAdapter:
     """
 
     def __init__(
-        self, inner: Adapter, scanners: Sequence[Scanner], clock: Callable[[], int]
+        self, inner: StandbyAdapter, scanners: Sequence[Scanner], clock: Callable[[], int]
     ) -> None:
         self.status = inner.status
         self.scanners = tuple(scanners)
@@ -105,6 +105,16 @@ class TiedAdapter:
         for scanner in self.scanners:
             scanner.open()
         await self._inner.open(resume)
+
+    def follow(self, resume: Resume) -> None:
+        """Stand by; the scanners are listened to as well, for the pieces of a takeover."""
+        for scanner in self.scanners:
+            scanner.open()
+        self._inner.follow(resume)
+
+    def hand_over(self, *, begins: bool) -> None:
+        """Let a standby have the line, or keep it after all."""
+        self._inner.hand_over(begins=begins)
 
     async def read(self) -> Records:
         """Return the next EVENTs in order; scans as soon as it is settled what was read."""

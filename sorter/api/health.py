@@ -26,6 +26,7 @@ async def checks(
     try:
         view = lines.read()
         found = [_process(view), *(_plc(line) for line in view.lines)]
+        found += [check for line in view.lines for check in _scanners(line)]
     except UnavailableError as error:
         found = [_check("line process", str(error))]
     told = [_upstream(host)] if host else []
@@ -60,6 +61,17 @@ def _plc(line: LineView) -> Check:
             "the sorter right, then 'sorter line release'",
         )
     return _check(name, "")
+
+
+def _scanners(line: LineView) -> list[Check]:
+    """A scanner that is away leaves every piece unread."""
+    return [
+        _check(
+            f"scanner {name} of {line.name}",
+            "" if status.connected else status.problem or "not connected",
+        )
+        for name, status in line.scanners.items()
+    ]
 
 
 def _recorder(recorder: RecorderBoardReader) -> Check:

@@ -12,11 +12,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from plc_adapters.autoid.tied_adapter import ScannerStatus
 from plc_adapters.contract import (
     CHUTE_NUMBER_MAX,
     DISPOSITIONS_MAX,
     EVENT,
     LINES_MAX,
+    SCANNERS_MAX,
     AnswerStatus,
     EventKind,
     LinkStatus,
@@ -39,6 +41,8 @@ from sorter.outlets.layout import (
     QUEUES,
     RATE_WINDOW_S,
     RECORDER,
+    SCANNER_NUMBERS,
+    TIE_NUMBERS,
     JournalStatus,
     layout_hash,
     line_board,
@@ -99,6 +103,8 @@ class LineBoard:
         """int64[HostCount], published with the rest; whoever counts puts its own array here."""
         self.queues: Callable[[], Sequence[tuple[int, int]]] = lambda: [(0, 0)] * len(QUEUES)
         """Returns how many wait in each of QUEUES, and how many may; whoever has them sets it."""
+        self.scanners: Sequence[tuple[str, ScannerStatus]] = ()
+        """Name and status of each scanner beside the PLC; whoever has them sets it."""
         self._row = row
         self._clock = clock
         self._ledger = ledger
@@ -197,6 +203,7 @@ class LineBoard:
         row["reported"] = 1
         row["link"][:] = [getattr(link, name) for name in LINK_NUMBERS]
         row["link_problem"] = to_text(link.problem, PROBLEM_BYTES)
+        self._show_scanners()
         row["counters"][: len(tracking.counters)] = tracking.counters
         row["dispositions"][:] = tracking.dispositions
         row["stations"][:] = tracking.stations
@@ -218,6 +225,15 @@ class LineBoard:
         row["quarantined"] = tracking.quarantined
         self._show(tracking.in_flight())
         row["generation"] += 1
+
+    def _show_scanners(self) -> None:
+        scanners = self.scanners[:SCANNERS_MAX]
+        self._row["scanner_count"] = len(scanners)
+        for row, (name, status) in zip(self._row["scanners"], scanners, strict=False):
+            row["name"] = to_text(name, 32)
+            row["numbers"][:] = [getattr(status, field) for field in SCANNER_NUMBERS]
+            row["ties"][:] = [getattr(status.ties, field) for field in TIE_NUMBERS]
+            row["problem"] = to_text(status.problem, PROBLEM_BYTES)
 
     def _show(self, pieces: Records) -> None:
         self._row["in_flight"] = len(pieces)

@@ -13,9 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from plc_adapters.autoid.tie import TieCounts
+from plc_adapters.autoid.tied_adapter import ScannerStatus
 from plc_adapters.contract import (
     CHUTE_NUMBER_MAX,
     DISPOSITIONS_MAX,
+    SCANNERS_MAX,
     STATION_NUMBER_MAX,
     LinkStatus,
 )
@@ -41,6 +44,11 @@ RATE_WINDOW_S = 60
 
 LINK_NUMBERS = tuple(field.name for field in fields(LinkStatus) if field.name != "problem")
 """The numbers of a LinkStatus, in its own order."""
+TIE_NUMBERS = tuple(field.name for field in fields(TieCounts))
+SCANNER_NUMBERS = tuple(
+    field.name for field in fields(ScannerStatus) if field.name not in ("problem", "ties")
+)
+"""The numbers of a ScannerStatus, in its own order."""
 
 
 class Bounds(NamedTuple):
@@ -114,6 +122,16 @@ SHOWN = np.dtype(
 """A piece in flight as the page draws it; ``chute`` is the first one named now, 0 none;
 ``scanned_ns`` its newest scan, 0 before the first."""
 
+SCANNER = np.dtype(
+    [
+        ("name", "S32"),
+        ("numbers", "i8", (len(SCANNER_NUMBERS),)),
+        ("ties", "i8", (len(TIE_NUMBERS),)),
+        ("problem", f"S{PROBLEM_BYTES}"),
+    ]
+)
+"""A scanner beside a line's PLC."""
+
 LINE = np.dtype(
     [
         ("generation", "i8"),
@@ -129,6 +147,8 @@ LINE = np.dtype(
         ("reported", "i8"),
         ("link", "i8", (len(LINK_NUMBERS),)),
         ("link_problem", f"S{PROBLEM_BYTES}"),
+        ("scanner_count", "i8"),
+        ("scanners", SCANNER, (SCANNERS_MAX,)),
         ("counters", "i8", (COUNTERS_MAX,)),
         ("dispositions", "i8", (DISPOSITIONS_MAX,)),
         ("stations", "i8", (STATION_NUMBER_MAX + 1,)),

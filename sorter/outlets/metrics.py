@@ -21,6 +21,7 @@ from sorter.outlets.line_metrics import line_metrics
 from sorter.outlets.pauses import GcPauses
 from sorter.outlets.process_metrics import collections, line_process, recording
 from sorter.outlets.reading import ProcessView, RecorderView
+from sorter.outlets.scanner_metrics import scanner_metrics
 from sorter.outlets.sensor_metrics import SensorBoards, SensorCollector
 from sorter.outlets.shadows import Shadows, shadow_metrics
 from sorter.ports import HostStatus
@@ -72,6 +73,7 @@ class BoardCollector(Collector):
         if line is not None and not line.problem:
             paused["line"] = line.gc
             yield from line_metrics(self._families, line.lines)
+            yield from scanner_metrics(self._families, line.lines)
             yield from chute_metrics(self._families, line.lines)
         yield from recording(self._families, recorder)
         if recorder is not None and recorder.alive:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from plc_adapters.autoid.tie import TieCounts
+from plc_adapters.autoid.tied_adapter import ScannerStatus
 from plc_adapters.contract import ChuteState, LinkStatus, Records
 from sorter.outlets.board import LINE_BOARD_ID, RECORDER_BOARD_ID
 from sorter.outlets.layout import (
@@ -19,6 +21,7 @@ from sorter.outlets.layout import (
     LINK_NUMBERS,
     QUEUES,
     RECORDER,
+    SCANNER_NUMBERS,
     JournalStatus,
     from_text,
     quantile,
@@ -52,6 +55,18 @@ class LineView:
         """How the link to the PLC stands."""
         for field, number in zip(LINK_NUMBERS, self._row["link"].tolist(), strict=True):
             setattr(self.link, field, type(getattr(self.link, field))(number))
+
+    @property
+    def scanners(self) -> dict[str, ScannerStatus]:
+        """How each scanner beside the PLC stands, by its name."""
+        found = {}
+        for row in self._row["scanners"][: int(self._row["scanner_count"])]:
+            ties = TieCounts(*row["ties"].tolist())
+            status = ScannerStatus(problem=from_text(row["problem"]), ties=ties)
+            for field, number in zip(SCANNER_NUMBERS, row["numbers"].tolist(), strict=True):
+                setattr(status, field, type(getattr(status, field))(number))
+            found[from_text(row["name"])] = status
+        return found
 
     @property
     def reported(self) -> bool:

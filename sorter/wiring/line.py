@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from plc_adapters.autoid.tied_adapter import ScannerStatus
 from plc_adapters.contract import Adapter, LinkStatus, Resume
-from plc_adapters.registry import create
+from plc_adapters.registry import create, with_scanners
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays, no_pre_advice
 from sorter.assignment.decider import Decider
 from sorter.clock import Clock, SystemClock
@@ -162,7 +163,12 @@ def _make_line(
     groups = chutes_of_groups(metadata["groups"], plan.group_first, plan.group_chutes)
     brands, classes = metadata["brands"], metadata["service_classes"]
     outlet.set_plan(metadata["name"], metadata["version"], brands, classes, groups)
-    adapter = create(line.adapter, number, line.link, clock.now_ns)
+    adapter, scanners = with_scanners(
+        create(line.adapter, number, line.link, clock.now_ns),
+        [scanner.settings() for scanner in line.scanners],
+        clock.now_ns,
+    )
+    outlet.scanners = [(scanner.name, scanner.status) for scanner in scanners]
     desk = HostDesk(line.name, ring)
     desk.set_names(brands, classes)
     desk.ask_again(tracking.in_flight(), tracking.chutes, clock.now_ns())
@@ -268,6 +274,7 @@ async def _beat(
     """Tell the board that this process lives, how the journal stands, and of lines that wait."""
     told = {line.loop.name: LinkStatus().problem for line in lines}
     quarantined = {line.loop.name: False for line in lines}
+    told_scanners: dict[tuple[str, str], str] = {}
     while True:
         board.beat()
         board.set_journal(_journal_status(committing.journal, queue_max))
@@ -278,6 +285,7 @@ async def _beat(
             if status.problem != told[line.loop.name]:
                 told[line.loop.name] = status.problem
                 _logger.warning("line %s: %s", line.loop.name, status.problem or "all well again")
+            _tell_scanners(line, told_scanners)
             if line.tracking.quarantined != quarantined[line.loop.name]:
                 quarantined[line.loop.name] = line.tracking.quarantined
                 if line.tracking.quarantined:
@@ -285,6 +293,15 @@ async def _beat(
         if not committing.alive:
             raise JournalError("the journal's thread has ended; see the log above")
         await asyncio.sleep(BEAT_S)
+
+
+def _tell_scanners(line: RunningLine, told: dict[tuple[str, str], str]) -> None:
+    """Log what has changed of the scanners beside a line's PLC."""
+    for name, status in line.outlet.scanners:
+        key = line.loop.name, name
+        if status.problem != told.get(key, ScannerStatus().problem):
+            _logger.warning("line %s: scanner %s: %s", *key, status.problem or "all well again")
+        told[key] = status.problem
 
 
 def _journal_status(journal: JournalWriter, queue_max: int) -> JournalStatus:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from plc_adapters.autoid.tied_adapter import ScannerStatus
 from sorter.api.app import STATIC, Face, create_app
 from sorter.api.pieces import CODE_LENGTH_MAX, QUERIES_MAX, Histories
 from sorter.api.problems import MEDIA_TYPE
@@ -73,6 +74,18 @@ def test_not_ready_tells_every_reason(client: Client, site: Site) -> None:
     site.link.connected, site.link.fenced, site.link.problem = True, True, ""
     site.publish()
     assert "another host" in problem_of(client.get("/readyz"), 503)["detail"]
+
+
+def test_a_scanner_that_is_away_is_not_ready(client: Client, site: Site) -> None:
+    site.work()
+    site.line.scanners = [("tunnel", ScannerStatus(connected=True, problem=""))]
+    site.publish()
+    checks = client.get("/readyz?verbose").json()["checks"]
+    assert "scanner tunnel of loop-1" in [check["name"] for check in checks]
+    site.line.scanners = [("tunnel", ScannerStatus(problem="10.0.0.9: no answer in time"))]
+    site.publish()
+    detail = problem_of(client.get("/readyz"), 503)["detail"]
+    assert "scanner tunnel of loop-1: 10.0.0.9: no answer in time" in detail
 
 
 def test_a_journal_in_trouble_is_not_ready(client: Client, site: Site) -> None:

@@ -26,6 +26,12 @@ class Plc:
     async def open(self, resume: Resume) -> None:
         self.calls.append(resume)
 
+    def follow(self, resume: Resume) -> None:
+        self.calls.append(("follow", resume))
+
+    def hand_over(self, *, begins: bool) -> None:
+        self.calls.append(("hand over", begins))
+
     async def read(self) -> Records:
         if self.status.connected:
             self.status.polls += 1
@@ -218,8 +224,17 @@ def test_the_rest_goes_to_the_plc() -> None:
         assert world.eyes[0].is_open
         await world.adapter.write(instructions)
         world.adapter.acknowledge(5)
+        world.adapter.hand_over(begins=True)
+        world.adapter.follow(Resume(1, 2, 3))
         await world.adapter.close()
 
     asyncio.run(use())
-    assert world.plc.calls == [Resume(1, 2, 3), instructions, 5, "close"]
+    assert world.plc.calls == [
+        Resume(1, 2, 3),
+        instructions,
+        5,
+        ("hand over", True),
+        ("follow", Resume(1, 2, 3)),
+        "close",
+    ]
     assert not world.eyes[0].is_open

@@ -23,6 +23,7 @@ from sorter.config import (
     Upstream,
     load_site,
 )
+from sorter.config_scanners import Scanner, ScannerCodes, ScannerLink, Tie
 from sorter.config_sensors import ModbusSensor, ModbusSensors, SensorGateway
 from sorter.errors import Exit
 
@@ -39,6 +40,10 @@ SECTIONS: list[tuple[type[BaseModel], tuple[str, ...]]] = [
     (Link, ("lines", "link")),
     (LinkOpcua, ("lines", "1", "link")),
     (Nodes, ("lines", "1", "link", "nodes")),
+    (Scanner, ("lines", "scanners")),
+    (ScannerLink, ("lines", "scanners", "link")),
+    (Tie, ("lines", "scanners", "tie")),
+    (ScannerCodes, ("lines", "scanners", "codes")),
     (ModbusSensors, ("sensor_links",)),
     (SensorGateway, ("sensor_links", "link")),
     (ModbusSensor, ("sensor_links", "sensors")),

@@ -14,7 +14,9 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
-from plc_adapters.contract import DischargeStatus, Disposition, EventKind
+from plc_adapters.autoid.tie import TieCounts
+from plc_adapters.autoid.tied_adapter import ScannerStatus
+from plc_adapters.contract import SCANNERS_MAX, DischargeStatus, Disposition, EventKind
 from sorter.clock import SystemClock
 from sorter.line.tracking import COUNTER_NAMES
 from sorter.outlets.board import RecorderBoardWriter
@@ -29,6 +31,7 @@ NOT_BASE_UNITS = ("_ms", "_us", "_ns", "milliseconds", "minutes", "_mm", "kiloby
 LABELS = {
     *("site", "line", "chute", "state", "station", "result", "cause", "status", "outcome"),
     *("disposition", "brand", "service_class", "queue", "process", "term", "plan", "version", "le"),
+    "scanner",
 }
 """Every label has few values; no piece and no waybill among them."""
 
@@ -62,6 +65,9 @@ def running(lab: Lab) -> Lab:
     lab.recorder = board
     lab.run_pieces([1, 2, 3])
     lab.turn(lab.events(EventKind.INDUCTED, [4], station=9))
+    ties = TieCounts(tied=7, ambiguous=2, unanswered=1, late=3, strays=4)
+    scanner = ScannerStatus(connected=True, problem="", results=12, gaps=5, ties=ties)
+    lab.line.scanners = [("tunnel", scanner)]
     lab.publish()
     lab.writer.set_ready()
     return lab
@@ -81,6 +87,24 @@ def test_names_follow_the_conventions(running: Lab) -> None:
             assert sample.name.endswith("_total") == (metric.type == "counter"), sample.name
         if metric.type == "histogram":
             assert metric.name.endswith("_seconds")
+
+
+def test_scanners_are_told_by_name(running: Lab) -> None:
+    metrics = scrape(running)
+    of_tunnel = {"line": "loop-1", "scanner": "tunnel"}
+    assert value(metrics, "sorter_scanner_connected", **of_tunnel) == 1
+    assert value(metrics, "sorter_scanner_results_total", **of_tunnel) == 12
+    assert value(metrics, "sorter_scanner_gaps_total", **of_tunnel) == 5
+    for result, count in (("tied", 7), ("ambiguous", 2), ("unanswered", 1)):
+        assert value(metrics, "sorter_scanner_pieces_total", result=result, **of_tunnel) == count
+    for cause, count in (("late", 3), ("stray", 4)):
+        found = value(metrics, "sorter_scanner_results_dropped_total", cause=cause, **of_tunnel)
+        assert found == count
+    running.line.scanners = [("gone", ScannerStatus())] * (SCANNERS_MAX + 3)
+    running.publish()
+    (line, _) = BoardReader(running.path).read().lines
+    assert line.scanners == {"gone": ScannerStatus()}
+    assert int(line._row["scanner_count"]) == SCANNERS_MAX
 
 
 def test_every_counter_of_a_line_is_told_once() -> None:
