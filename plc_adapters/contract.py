@@ -112,13 +112,54 @@ class ChuteState(IntEnum):
 
 
 class MachineState(IntEnum):
-    """Status of a MACHINE_STATE event, after PackML (OPC 30050): inductions only in EXECUTE."""
+    """Status of a MACHINE_STATE event. A PLC inducts in EXECUTE and PACKML_EXECUTE only.
+
+    A sorter without PackML tells one of the first five. One with PackML tells 100 and the number
+    of its state, StateCurrent of ISA-TR88.00.02, which OPC 30050 calls StateNumber. In both, HELD
+    has its cause in the machine itself, SUSPENDED outside: no pieces come, or what follows is full.
+    """
 
     STOPPED = 1
     EXECUTE = 2
     HELD = 3
     SUSPENDED = 4
     ABORTED = 5
+    PACKML_CLEARING = 101
+    PACKML_STOPPED = 102
+    PACKML_STARTING = 103
+    PACKML_IDLE = 104
+    PACKML_SUSPENDED = 105
+    PACKML_EXECUTE = 106
+    PACKML_STOPPING = 107
+    PACKML_ABORTING = 108
+    PACKML_ABORTED = 109
+    PACKML_HOLDING = 110
+    PACKML_HELD = 111
+    PACKML_UNHOLDING = 112
+    PACKML_SUSPENDING = 113
+    PACKML_UNSUSPENDING = 114
+    PACKML_RESETTING = 115
+    PACKML_COMPLETING = 116
+    PACKML_COMPLETE = 117
+
+    @property
+    def word(self) -> str:
+        """The state in PackML's word, small: the same for HELD and PACKML_HELD."""
+        return self.name.removeprefix("PACKML_").lower()
+
+
+NO_STATE = "unknown"
+"""Word for a machine state that was not told, or that there is not."""
+MACHINE_WORDS = (NO_STATE, *dict.fromkeys(state.word for state in MachineState))
+"""Every word for a machine state, each once."""
+
+
+def machine_word(code: int) -> str:
+    """Return the word for a machine state's code."""
+    try:
+        return MachineState(code).word
+    except ValueError:
+        return NO_STATE
 
 
 class Quantity(IntEnum):

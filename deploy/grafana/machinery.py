@@ -2,7 +2,6 @@
 
 from deploy.grafana.centre import PER_HOUR
 from deploy.grafana.model import Board, Panel, Query, Text
-from plc_adapters.contract import MachineState
 
 ANSWER_TIME = Panel(
     Text("Answer latency", "应答延迟"),
@@ -43,19 +42,14 @@ PLC = Board(
         Panel(
             Text("State of the sorter", "分拣机状态"),
             Text(
-                "As the PLC tells it. Healthy: execute while pieces come.",
-                "PLC 报告的状态。正常：有件时为运行。",
+                "As the PLC tells it, in PackML's words: held has its cause in the machine, "
+                "suspended one from outside. Healthy: execute while pieces come.",
+                "PLC 报告的状态，用 PackML 的词：held（保持）为设备自身原因，"
+                "suspended（暂停）为外部原因。正常：有件时为 execute（运行）。",
             ),
-            (Query("sorter_machine_state{L}"),),
+            (Query("sorter_machine_state{L} == 1", "{{line}} {{state}}"),),
             kind="states", width=12, height=6,
-            states=(
-                (0, Text("unknown", "未知"), "gray"),
-                (int(MachineState.STOPPED), Text("stopped", "停止"), "orange"),
-                (int(MachineState.EXECUTE), Text("execute", "运行"), "green"),
-                (int(MachineState.HELD), Text("held", "保持"), "yellow"),
-                (int(MachineState.SUSPENDED), Text("suspended", "暂停"), "yellow"),
-                (int(MachineState.ABORTED), Text("aborted", "中止"), "red"),
-            ),
+            states=((1, Text("in it", "处于该状态"), "blue"),),
         ),
         ANSWER_TIME,
         Panel(

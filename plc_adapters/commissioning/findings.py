@@ -26,6 +26,7 @@ class Mark(StrEnum):
     BOOT_ID = "boot-id"
     HEARTBEAT = "heartbeat"
     CLOCK = "clock"
+    MACHINE_STATE = "machine-state"
     REQUEST_TIME = "request-time"
     ONE_WRITER = "one-writer"
     GRANT = "grant"
@@ -66,6 +67,7 @@ TITLES = {
     Mark.BOOT_ID: "Boot id",
     Mark.HEARTBEAT: "The PLC's heartbeat counts",
     Mark.CLOCK: "The PLC's clock runs",
+    Mark.MACHINE_STATE: "Pieces are inducted in execute alone",
     Mark.REQUEST_TIME: "Requests are answered fast enough",
     Mark.ONE_WRITER: "A seat is written by its host alone",
     Mark.GRANT: "A free seat is granted",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from plc_adapters.commissioning import answering, looking, ring, seats
 from plc_adapters.commissioning.context import Context, Plan, Tell
 from plc_adapters.commissioning.findings import Mark, Result, Verdict
+from plc_adapters.commissioning.machine import judge_machine
 from plc_adapters.commissioning.session import Session, Terms
 from plc_adapters.contract import AdapterError
 from plc_adapters.host.wire import LinkError, MailboxLink, Wire
@@ -117,6 +118,7 @@ async def _all(check: Context) -> None:
         )
     if check.plan.read_only or too_slow:
         _judge_requests(check)
+        judge_machine(result, session.header.machine_state, session.machine, all_events=True)
         why = "answers come so late that all else would be misjudged" if too_slow else "looked only"
         how = "make answers faster first" if too_slow else "check again without --read-only"
         _skip_rest(result, why, how)
@@ -130,6 +132,10 @@ async def _all(check: Context) -> None:
     tell("the other seat takes over", 0.95)
     await seats.check_take_over(check)
     ring.judge_events(check)
+    judge_machine(
+        result, session.header.machine_state, session.machine,
+        all_events=result.verdict_of(Mark.EVENTS) is Verdict.OK,
+    )  # fmt: skip
     _judge_requests(check)
     session.measured.pieces = session.header.inducted_count - started.inducted_count & 0xFFFF_FFFF
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from plc_adapters.commissioning.findings import Measured
+from plc_adapters.commissioning.machine import MachineWatch
 from plc_adapters.contract import INSTRUCTION, DischargeStatus, EventKind, Records
 from plc_adapters.host.wire import MailboxLink, Wire
 from plc_adapters.mailbox.clock_map import ClockMap
@@ -141,6 +142,7 @@ class Session:
         self._encoder = InstructionEncoder(terms.word_order)
         self.gaps: list[int] = []
         """Sequences that the header counted and no slot ever held."""
+        self.machine = MachineWatch()
         self.overwritten = 0
         """Events that were gone before they were read."""
         self._gap_since_ns = 0
@@ -315,6 +317,7 @@ class Session:
     async def _take(self, event: Records, now_ns: int) -> None:
         """Keep an event; pair an echo with its instruction; answer a scan."""
         self.events.append(event)
+        self.machine.hear(event[0])
         kind = int(event["kind"][0])
         if kind == EventKind.INSTRUCTED:
             sequence = int(event["instruction_sequence"][0])

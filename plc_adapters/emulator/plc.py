@@ -19,11 +19,11 @@ from plc_adapters.contract import (
     ChuteState,
     DischargeStatus,
     EventKind,
-    MachineState,
     ScanStatus,
 )
 from plc_adapters.emulator.chance import stream
 from plc_adapters.emulator.faults import ring_of, seats_of
+from plc_adapters.emulator.machine import INDUCTING, Machine
 from plc_adapters.emulator.memory import Memory
 from plc_adapters.emulator.plant import Plant, Reading
 from plc_adapters.emulator.ring import Answer, Report
@@ -99,9 +99,11 @@ class PlcProgram:
         self._replaces_held = file.faults.replaces_held
         self.ring = ring_of(memory, plc, file.faults)
         self.seats = seats_of(memory, plc, file.faults)
-        self.machine_state = MachineState.SUSPENDED if plc.wait_for_host else MachineState.EXECUTE
+        self._faults = file.faults
+        self._machine = Machine(file.halts, packml=plc.packml, suspended=plc.wait_for_host)
+        self.machine_state = self._machine.state(0, suspended=plc.wait_for_host)
         self._write_constants()
-        self._report(EventKind.MACHINE_STATE, self.machine_state, 0)
+        self._report(EventKind.MACHINE_STATE, self._machine_state_shown, 0)
         self.ring.write_header()
         self.seats.write_header()
 
@@ -121,8 +123,8 @@ class PlcProgram:
         self._stopped = True
 
     def may_induct(self) -> bool:
-        """Induct in EXECUTE, while the host keeps up with the events."""
-        if self.machine_state is not MachineState.EXECUTE:
+        """Induct in execute, while the host keeps up with the events."""
+        if self.machine_state not in INDUCTING and not self._faults.inducts_always:
             return False
         self.tally.held_back += self.ring.nearly_full
         return not self.ring.nearly_full
@@ -268,12 +270,16 @@ class PlcProgram:
         )
 
     def _watch_machine(self, now_us: int) -> None:
-        """Suspend or run, and report the change."""
+        """Report the machine's state as it changes."""
         waiting = self._plc.wait_for_host and not self.seats.granted_epoch
-        state = MachineState.SUSPENDED if waiting or self._stopped else MachineState.EXECUTE
+        state = self._machine.state(now_us, suspended=waiting or self._stopped)
         if state is not self.machine_state:
             self.machine_state = state
-            self._report(EventKind.MACHINE_STATE, state, now_us)
+            self._report(EventKind.MACHINE_STATE, self._machine_state_shown, now_us)
+
+    @property
+    def _machine_state_shown(self) -> int:
+        return self._faults.machine_state_shown or self.machine_state
 
     def _report(
         self,
@@ -326,7 +332,7 @@ class PlcProgram:
         put = self._memory.put
         self._heartbeat = (self._heartbeat + 1) & 0xFFFF
         put(0, HEADER.field("heartbeat"), self._heartbeat)
-        put(0, HEADER.field("machine_state"), self.machine_state)
+        put(0, HEADER.field("machine_state"), self._machine_state_shown)
         put(0, HEADER.field("plc_time_ms"), self._time_ms(now_us))
         put(0, HEADER.field("inducted_count"), self.tally.inducted)
         put(0, HEADER.field("ended_count"), self.tally.ended_count)

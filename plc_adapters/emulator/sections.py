@@ -93,6 +93,8 @@ class Plc(Section):
     host_watchdog_ms: int = Field(default=1000, ge=20, le=60_000)
     wait_for_host: bool = False
     """Whether the machine stays suspended until a first host has been granted an epoch."""
+    packml: bool = False
+    """Whether the machine's state is told in PackML's numbers, the ways between states too."""
     boot_id: int = Field(default=0, ge=0, le=0xFFFF_FFFF)
     """0 for a new one at every start, as a PLC does."""
     layout_version: int = Field(default=LAYOUT_VERSION, ge=0, le=0xFFFF)
@@ -252,6 +254,13 @@ class Slip(While):
     mm: int = Field(ge=1, le=100_000)
 
 
+class Halt(While):
+    """A while in which the machine inducts nothing; the belt runs on, pieces on it are sorted."""
+
+    state: Literal["held", "suspended"]
+    """Held for a cause of its own, suspended for one from outside."""
+
+
 class Chances(Section):
     """What goes wrong, each a probability."""
 
@@ -324,6 +333,10 @@ class Faults(Section):
     """There is no watchdog over the host."""
     writes_seats: bool = False
     """The program writes to the host's registers in every cycle."""
+    inducts_always: bool = False
+    """Pieces are inducted whatever the machine's state."""
+    machine_state_shown: int = Field(default=0, ge=0, le=0xFFFF)
+    """What the PLC says of the machine's state; 0 for the truth."""
     answer_ms: int = Field(default=0, ge=0, le=10_000)
     """What each Modbus request takes beside the network."""
 
@@ -378,6 +391,7 @@ class EmulatorFile(Section):
     cuts: list[Cut] = Field(default=[], max_length=10_000)
     blinds: list[Blind] = Field(default=[], max_length=10_000)
     slips: list[Slip] = Field(default=[], max_length=10_000)
+    halts: list[Halt] = Field(default=[], max_length=10_000)
     sensors: list[EmulatedSensor] = Field(default=[], max_length=64)
     chances: Chances = Chances()
     faults: Faults = Faults()

@@ -107,7 +107,12 @@ HEADER = _block(
     ("event_slots", U16, "slots of the event ring", 1),
     ("boot_id", U32, "new at every start of the PLC program, never 0", 1),
     ("heartbeat", U16, "counts up every PLC cycle", 1),
-    ("machine_state", U16, "1 stopped, 2 execute, 3 held, 4 suspended, 5 aborted", 1),
+    (
+        "machine_state",
+        U16,
+        "1 stopped, 2 execute, 3 held, 4 suspended, 5 aborted; PackML: 100 + StateCurrent",
+        1,
+    ),
     ("plc_time_ms", U32, "free-running milliseconds, the clock of all PLC times here", 1),
     ("head_sequence", U32, "sequence of the newest event; 0 before the first", 1),
     ("acknowledged", U32, "the host's acknowledgement as the PLC has taken it", 1),

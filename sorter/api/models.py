@@ -50,7 +50,12 @@ class Link(Answer):
     connected: bool
     fenced: bool = Field(description="Another host was granted the line.")
     problem: str = Field(description="What is wrong and what to do, empty while all is well.")
-    machine_state: str = Field(examples=["execute"])
+    machine_state: str = Field(
+        description="State in which the PLC says the sorter is, in PackML's words; unknown before "
+        "it has. Held has its cause in the machine, suspended one from outside. Inductions are "
+        "expected in execute only.",
+        examples=["execute"],
+    )
     boot_id: int
     epoch: int
     head_sequence: int

@@ -5,7 +5,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from plc_adapters.contract import ChuteState, DischargeStatus, Disposition, MachineState, Records
+from plc_adapters.contract import ChuteState, DischargeStatus, Disposition, Records, machine_word
 from sorter.api import models
 from sorter.errors import UnavailableError
 from sorter.outlets.reading import (
@@ -164,7 +164,7 @@ def _pieces(shown: Records, now_ns: int) -> list[models.PieceInFlight]:
 
 def _link(line: LineView) -> models.Link:
     fields = {field: getattr(line.link, field) for field in LINK_FIELDS}
-    return models.Link(**fields, machine_state=_name(MachineState, line.link.machine_state))
+    return models.Link(**fields, machine_state=machine_word(line.link.machine_state))
 
 
 def _numbers(line: LineView) -> models.Numbers:

@@ -78,6 +78,8 @@ class Counter(IntEnum):
     MISSORTS_TIMING = 41
     MISSORTS_MECHANICAL = 42
     MISSORTS_MANUAL = 43
+    INDUCTED_OUTSIDE_EXECUTE = 44
+    """Of the inducted: while the PLC said that its machine was in another state."""
 
 
 class Register(IntEnum):
@@ -89,6 +91,7 @@ class Register(IntEnum):
     EPOCH = 2
     """Highest epoch of an instruction that the PLC held."""
     MACHINE_STATE = 3
+    """The last one that this boot of the PLC told, 0 before the first."""
     ROWS_TOUCHED = 4
     """Rows from here on were never used."""
     ROWS_FREED = 5

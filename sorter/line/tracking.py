@@ -112,7 +112,7 @@ class Tracking:
 
     @property
     def machine_state(self) -> int:
-        """The last MachineState the PLC reported, 0 before the first."""
+        """The last MachineState that this boot of the PLC told, 0 before the first."""
         return int(self._t.registers[Register.MACHINE_STATE])
 
     @property

@@ -16,6 +16,7 @@ from plc_adapters.contract import (
     DischargeStatus,
     Disposition,
     EventKind,
+    MachineState,
     Records,
     ScanStatus,
 )
@@ -51,6 +52,31 @@ ABORTED_FULL, ABORTED_CLOSED = int(ScanStatus.ABORTED_FULL), int(ScanStatus.ABOR
 ABORTED_MECHANICAL = int(ScanStatus.ABORTED_MECHANICAL)
 BOOT_ID, SEQUENCE = int(Register.BOOT_ID), int(Register.SEQUENCE)
 EPOCH, MACHINE = int(Register.EPOCH), int(Register.MACHINE_STATE)
+EXECUTE, PACKML_EXECUTE = int(MachineState.EXECUTE), int(MachineState.PACKML_EXECUTE)
+STATE_FIRST, STATE_LAST = int(MachineState.STOPPED), int(MachineState.ABORTED)
+PACKML_FIRST, PACKML_LAST = int(MachineState.PACKML_CLEARING), int(MachineState.PACKML_COMPLETE)
+
+
+@compiled
+def is_machine_state(status: int) -> bool:
+    """Return whether a machine state has this code."""
+    return STATE_FIRST <= status <= STATE_LAST or PACKML_FIRST <= status <= PACKML_LAST
+
+
+@compiled
+def inducts(state: int) -> bool:
+    """Return whether inductions are expected in a state of the machine; 0 is none told so far."""
+    return state in (0, EXECUTE, PACKML_EXECUTE)
+
+
+@compiled
+def on_machine_state(event: np.void, t: TrackArrays) -> None:
+    """Take over the PLC's word about its machine."""
+    status = int(event["status"])
+    if is_machine_state(status):
+        t.registers[MACHINE] = status
+    else:
+        t.counters[Counter.MALFORMED] += 1
 
 
 @compiled
@@ -59,6 +85,8 @@ def on_inducted(event: np.void, slot: int, t: TrackArrays) -> int:
     if t.slots[slot] != 0:
         t.counters[Counter.DUPLICATE_INDUCTIONS] += 1
         return int(t.slots[slot] - 1)
+    if not inducts(int(t.registers[MACHINE])):
+        t.counters[Counter.INDUCTED_OUTSIDE_EXECUTE] += 1
     row = begin(event, slot, Counter.INDUCTED, t)
     if row >= 0:
         t.pieces[row]["station"] = event["station"]
@@ -348,6 +376,7 @@ def track_batch(
         if boot_id != t.registers[BOOT_ID]:
             count = settle_boot(event, t, ended, count)
             t.registers[BOOT_ID] = boot_id
+            t.registers[MACHINE] = 0
             rows[:i] = -1
         # Also what means nothing has been read: the link must not ask for it again.
         t.registers[SEQUENCE] = event["sequence"]
@@ -361,7 +390,7 @@ def track_batch(
         elif kind == CHUTE_STATE:
             on_chute_state(event, t)
         elif kind == MACHINE_STATE:
-            t.registers[MACHINE] = event["status"]
+            on_machine_state(event, t)
     if count > 0:
         take_back_rows(events, n, t, rows)
     return count

@@ -16,7 +16,7 @@ from prometheus_client.core import (
     Metric,
 )
 
-from plc_adapters.contract import DischargeStatus, Disposition
+from plc_adapters.contract import MACHINE_WORDS, DischargeStatus, Disposition, machine_word
 from sorter.outlets.families import PREFIX, Families
 from sorter.outlets.layout import HISTOGRAMS
 from sorter.outlets.reading import LineView
@@ -47,6 +47,10 @@ PLAIN_COUNTERS = {
     "mismatches": (
         "confirmation_mismatches",
         "Of those, the ones found elsewhere than sent: mis-sorts, or a sorter that has slipped.",
+    ),
+    "inducted_outside_execute": (
+        "inductions_outside_execute",
+        "Pieces inducted while the PLC said that the sorter was not in execute.",
     ),
     "quarantines": ("quarantines", "Times that the line was quarantined."),
     "into_closed": ("discharges_into_closed", "Discharges into a chute known as not open."),
@@ -145,7 +149,6 @@ LINK_GAUGES = {
     "connected": ("plc_connected", "1 while the PLC answers."),
     "fenced": ("plc_fenced", "1 once another host was granted the line."),
     "epoch": ("plc_epoch", "Epoch under which this host instructs."),
-    "machine_state": ("machine_state", "State of the sorter as its MachineState code."),
 }
 
 
@@ -266,10 +269,19 @@ def _link(families: Families, lines: Lines) -> Iterator[Metric]:
         yield families.line_counter(name, text, lines, partial(_of_link, field))
     for field, (name, text) in LINK_GAUGES.items():
         yield families.line_gauge(name, text, lines, partial(_of_link, field))
+    yield families.labelled_gauge(
+        "machine_state", "1 for the state in which the PLC says the sorter is, in PackML's words.",
+        "state", lines, _machine,
+    )  # fmt: skip
     yield families.line_gauge(
         "plc_events_unread", "Events in the PLC's ring not read when its header was.", lines,
         lambda line: line.unread,
     )  # fmt: skip
+
+
+def _machine(line: LineView) -> dict[str, float]:
+    now = machine_word(line.link.machine_state)
+    return {word: float(word == now) for word in MACHINE_WORDS}
 
 
 def _of_link(field: str, line: LineView) -> float:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from plc_adapters.autoid.tied_adapter import ScannerStatus
-from plc_adapters.contract import Adapter, LinkStatus, Resume
+from plc_adapters.contract import Adapter, Resume
 from plc_adapters.registry import create, with_scanners
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays, no_pre_advice
 from sorter.assignment.decider import Decider
@@ -38,6 +37,7 @@ from sorter.ports import Batch, Snapshot, Standing
 from sorter.wiring.active import Active, read_active
 from sorter.wiring.control import Control
 from sorter.wiring.control_client import socket_path
+from sorter.wiring.line_words import LineWords
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.plan_life import PlanLife
 from sorter.wiring.process import settle_memory, stop_on_signals
@@ -48,11 +48,6 @@ END_S = 2.0
 """Time the loops have to end their turn; a turn held up by a full disk is left to the PLC."""
 LEDGER_TERMS = ("inducted", "discharged", "on_sorter", "removed", "lost", "unexplained")
 MIB = 1024 * 1024
-
-QUARANTINED = (
-    "line %s: quarantined: its pieces are found elsewhere than sent; all go to the chutes for that "
-    "until somebody puts the sorter right and runs 'sorter line release'"
-)
 
 _logger = logging.getLogger(__name__)
 
@@ -272,36 +267,21 @@ async def _beat(
     lines: list[RunningLine], board: BoardWriter, committing: CommitThread, queue_max: int
 ) -> None:
     """Tell the board that this process lives, how the journal stands, and of lines that wait."""
-    told = {line.loop.name: LinkStatus().problem for line in lines}
-    quarantined = {line.loop.name: False for line in lines}
-    told_scanners: dict[tuple[str, str], str] = {}
+    words = [
+        LineWords(line.loop.name, line.tracking, line.adapter.status, line.outlet.scanners)
+        for line in lines
+    ]
     while True:
         board.beat()
         board.set_journal(_journal_status(committing.journal, queue_max))
         for line in lines:
-            status = line.adapter.status
-            if not status.connected:
-                line.outlet.publish(line.tracking, status)
-            if status.problem != told[line.loop.name]:
-                told[line.loop.name] = status.problem
-                _logger.warning("line %s: %s", line.loop.name, status.problem or "all well again")
-            _tell_scanners(line, told_scanners)
-            if line.tracking.quarantined != quarantined[line.loop.name]:
-                quarantined[line.loop.name] = line.tracking.quarantined
-                if line.tracking.quarantined:
-                    _logger.error(QUARANTINED, line.loop.name)
+            if not line.adapter.status.connected:
+                line.outlet.publish(line.tracking, line.adapter.status)
+        for each in words:
+            each.tell()
         if not committing.alive:
             raise JournalError("the journal's thread has ended; see the log above")
         await asyncio.sleep(BEAT_S)
-
-
-def _tell_scanners(line: RunningLine, told: dict[tuple[str, str], str]) -> None:
-    """Log what has changed of the scanners beside a line's PLC."""
-    for name, status in line.outlet.scanners:
-        key = line.loop.name, name
-        if status.problem != told.get(key, ScannerStatus().problem):
-            _logger.warning("line %s: scanner %s: %s", *key, status.problem or "all well again")
-        told[key] = status.problem
 
 
 def _journal_status(journal: JournalWriter, queue_max: int) -> JournalStatus:

@@ -30,6 +30,7 @@ def marks(result: Result, verdict: Verdict) -> set[Mark]:
         ("plc.cycle_ms=50",),
         ("chances.no_read=0.2", "chances.several_codes=0.5", "chances.unknown_weight=0.5"),
         ("faults.answer_ms=30",),
+        ("plc.packml=true", 'halts=[{after_ms=9000, for_ms=500, state="suspended"}]'),
     ],
     ids=str,
 )

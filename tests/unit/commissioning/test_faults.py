@@ -9,6 +9,7 @@ from plc_adapters.commissioning.findings import Mark, Verdict
 from tests.unit.commissioning.conftest import VirtualPlc, checked
 
 NEAR_WRAP = "plc.first_sequence=4294967000"
+HELD = 'halts=[{after_ms=2000, for_ms=20000, state="held"}]'
 PLANTED = [
     (("plc.word_order=little",), {Mark.WORD_ORDER}),
     (("plc.string_byte_order=little",), {Mark.STRING_BYTE_ORDER}),
@@ -18,6 +19,8 @@ PLANTED = [
     (("faults.event_slots_shown=128",), {Mark.IMAGE}),
     (("faults.heartbeat_stands=true",), {Mark.HEARTBEAT}),
     (("faults.clock_stands=true",), {Mark.CLOCK}),
+    (("faults.machine_state_shown=6",), {Mark.MACHINE_STATE}),
+    (("faults.inducts_always=true", HELD), {Mark.MACHINE_STATE}),
     (("faults.answer_ms=200",), {Mark.REQUEST_TIME}),
     (("faults.writes_seats=true",), {Mark.ONE_WRITER}),
     (("faults.never_grants=true",), {Mark.GRANT}),

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.unit.emulator.conftest import Bench
 
@@ -220,6 +222,56 @@ def test_machine_waits_for_a_host_and_stops_on_demand(bench: "Bench") -> None:
     assert rig.sorter.tally.inducted == inducted == rig.sorter.tally.ended_count
     assert [e.status for e in rig.of(MACHINE)] == [4, 2, 4]
     assert rig.heartbeat > 0
+
+
+HELD_WHILE = 'halts=[{after_ms=3000, for_ms=4000, state="held"}]'
+SUSPENDED_WHILE = 'halts=[{after_ms=3000, for_ms=4000, state="suspended"}]'
+
+
+@pytest.mark.parametrize(
+    ("settings", "states"),
+    [
+        ((HELD_WHILE,), [2, 3, 2]),
+        ((SUSPENDED_WHILE,), [2, 4, 2]),
+        ((HELD_WHILE, "plc.packml=true"), [106, 110, 111, 112, 106]),
+        ((SUSPENDED_WHILE, "plc.packml=true"), [106, 113, 105, 114, 106]),
+    ],
+    ids=str,
+)
+def test_a_halt_inducts_nothing_and_is_told(
+    bench: "Bench", settings: tuple[str, ...], states: list[int]
+) -> None:
+    rig = bench.rig(*settings)
+    rig.claim(1)
+    rig.run(5)
+    inducted = rig.sorter.tally.inducted
+    rig.run(1.5)
+    assert rig.sorter.tally.inducted == inducted > 0
+    assert rig.machine_state == states[len(states) // 2]
+    rig.run(3)
+    assert rig.sorter.tally.inducted > inducted
+    assert [e.status for e in rig.of(MACHINE)] == states
+
+
+def test_a_halt_in_another_is_left_by_way_of_execute(bench: "Bench") -> None:
+    first = '{after_ms=1000, for_ms=2000, state="held"}'
+    second = '{after_ms=2000, for_ms=3000, state="suspended"}'
+    rig = bench.rig(f"halts=[{first}, {second}]", "plc.packml=true")
+    rig.claim(1)
+    rig.run(7)
+    assert [e.status for e in rig.of(MACHINE)] == [
+        106, 110, 111, 112, 113, 105, 114, 106,
+    ]  # fmt: skip
+
+
+def test_a_plc_that_inducts_always_does_so_while_held(bench: "Bench") -> None:
+    rig = bench.rig(HELD_WHILE, "faults.inducts_always=true")
+    rig.claim(1)
+    rig.run(4)
+    inducted = rig.sorter.tally.inducted
+    rig.run(2)
+    assert rig.machine_state == 3
+    assert rig.sorter.tally.inducted > inducted
 
 
 def test_latency_runs_from_the_photo_eye_to_the_acceptance(bench: "Bench") -> None:

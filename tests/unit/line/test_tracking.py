@@ -10,6 +10,7 @@ from plc_adapters.contract import (
     DischargeStatus,
     Disposition,
     EventKind,
+    MachineState,
     Records,
     ScanStatus,
 )
@@ -313,10 +314,37 @@ def test_an_event_that_means_nothing_still_counts_as_read(tracking: Tracking) ->
     assert (tracking.resume.boot_id, tracking.resume.sequence) == (BOOT, 2)
 
 
+def machine_is(status: int) -> Values:
+    return {"kind": EventKind.MACHINE_STATE, "status": status}
+
+
 def test_machine_state(tracking: Tracking) -> None:
     assert tracking.machine_state == 0
     hear(tracking, {"kind": EventKind.MACHINE_STATE, "status": 3})
     assert tracking.machine_state == 3
+
+
+@pytest.mark.parametrize("status", [0, 6, 100, 118, 0xFFFF])
+def test_a_machine_state_that_there_is_not_changes_nothing(tracking: Tracking, status: int) -> None:
+    hear(tracking, machine_is(MachineState.HELD), machine_is(status))
+    assert tracking.machine_state == MachineState.HELD
+    assert tracking.counters[Counter.MALFORMED] == 1
+
+
+@pytest.mark.parametrize("state", MachineState)
+def test_inductions_outside_execute_are_counted(tracking: Tracking, state: MachineState) -> None:
+    hear(tracking, inducted(1))  # No state was told yet: nothing is wrong.
+    hear(tracking, machine_is(state), inducted(2), inducted(2), inducted(3))
+    outside = int(tracking.counters[Counter.INDUCTED_OUTSIDE_EXECUTE])
+    assert outside == (0 if state.word == "execute" else 2)
+    assert tracking.counters[Counter.INDUCTED] == 3, "the pieces are there all the same"
+
+
+def test_a_new_boot_has_told_no_state_yet(tracking: Tracking) -> None:
+    hear(tracking, machine_is(MachineState.HELD))
+    hear(tracking, inducted(1, boot_id=BOOT + 1))
+    assert tracking.machine_state == 0
+    assert tracking.counters[Counter.INDUCTED_OUTSIDE_EXECUTE] == 0
 
 
 def test_no_event_before_a_new_boot_has_a_row(tracking: Tracking) -> None:

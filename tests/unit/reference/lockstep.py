@@ -189,6 +189,7 @@ class Pair:
         self.now_us = 0
         self.reference.happen = lambda: self.emulated.program.cycle(self.now_us)
         self.cycles = 0
+        self.sorting = 106 if plc.packml else 2
         self.cycle()  # a start clears the seats: no host can have written before it
 
     @property
@@ -199,12 +200,12 @@ class Pair:
         assert self.emulated.memory.host_write(address, values, self.now_us)
         self.reference.host_write(address, values)
 
-    def cycle(self, machine_state: int = 2) -> None:
+    def cycle(self) -> None:
         """One cycle of 5 ms of both; every register must be the same after it."""
         self.now_us += CYCLE_US
         self.cycles += 1
         position = self.watched.position(self.now_us)
-        self.reference.cycle(77, CYCLE_US // 1000, position, machine_state)
+        self.reference.cycle(77, CYCLE_US // 1000, position, self.sorting)
         ours, theirs = self.reference.registers, self.registers
         if ours != theirs:
             wrong = [i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b]

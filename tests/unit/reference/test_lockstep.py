@@ -15,10 +15,10 @@ from plc_adapters.reference.constants import Size
 from plc_adapters.reference.render import as_st
 from tests.unit.emulator.conftest import CHUTES, TOML
 from tests.unit.reference import lockstep
-from tests.unit.reference.lockstep import EVENTS_AT, SEATS_AT, Pair
+from tests.unit.reference.lockstep import EVENTS_AT, SEATS_AT, Pair, Reference
 from tests.unit.reference.machine import TrapError
 
-SEAT, HEAD_AT, INSTRUCTION_SLOTS = 584, 12, 32
+SEAT, MACHINE_STATE, HEAD_AT, INSTRUCTION_SLOTS = 584, 9, 12, 32
 SLOTS = 32
 TROUBLE = (
     "arrivals.pieces_per_hour=12000", "emptying.empty_after_ms=2000",
@@ -151,6 +151,31 @@ def test_a_good_host_for_a_minute_of_trouble(folder: Folder) -> None:
     assert {status & 3 for kind, status in host.seen if kind == 2} >= {0, 1, 3}
     assert host.seen[3, 1] > 100
     assert pair.emulated.program.ring.overflow_count == 0
+
+
+def test_a_machine_with_packml_inducts_in_its_execute(folder: Folder) -> None:
+    pair = folder.pair("plc.packml=true")
+    host = Host(pair)
+    good(host)
+    host.run(2_000)
+    assert host.seen[1, 0] > 5
+    assert pair.registers[MACHINE_STATE] == 106
+
+
+@pytest.mark.parametrize(("sorting", "waiting"), [(2, 4), (106, 105), (111, 111)])
+def test_a_machine_that_would_sort_waits_for_its_first_host(sorting: int, waiting: int) -> None:
+    reference = Reference(Size(), {"waitforhost": True}, {})
+    reference.happen = lambda: None
+    for _ in range(3):
+        reference.cycle(77, 5, 0, sorting)
+    assert reference.registers[MACHINE_STATE] == waiting
+    assert not reference.tell("MayInduct", 1)
+    reference.host_write(SEATS_AT + 1, [0, 1])
+    for beat in range(3):
+        reference.host_write(SEATS_AT, [beat + 1])
+        reference.cycle(77, 5, 0, sorting)
+    assert reference.registers[MACHINE_STATE] == sorting
+    assert reference.tell("MayInduct", 1) == (sorting in (2, 106))
 
 
 PIECES = st.one_of(st.integers(0, 5), st.just(2**32 - 1))

@@ -8,8 +8,10 @@ import pytest
 
 from plc_adapters.contract import LinkStatus
 from sorter.errors import FencedError
+from sorter.line.tracking import Tracking
 from sorter.wiring.control import Control
 from sorter.wiring.line import RunningLine, _run
+from tests.unit.line.records import machine
 from tests.unit.wiring.test_control import eventually
 
 
@@ -31,7 +33,9 @@ class Loop:
 
 def line_of(loop: Loop) -> tuple[RunningLine, list[str]]:
     told: list[str] = []
-    outlet = SimpleNamespace(publish=lambda tracking, status: told.append(status.problem))
+    outlet = SimpleNamespace(
+        publish=lambda tracking, status: told.append(status.problem), scanners=()
+    )
     adapter = SimpleNamespace(status=LinkStatus(connected=True, problem=""))
     line = SimpleNamespace(
         loop=loop,
@@ -39,7 +43,7 @@ def line_of(loop: Loop) -> tuple[RunningLine, list[str]]:
         adapter=adapter,
         outlet=outlet,
         life=None,
-        tracking=SimpleNamespace(quarantined=False),
+        tracking=Tracking(machine(), rows=8),
     )
     return cast("RunningLine", line), told
 
