@@ -49,6 +49,8 @@ class LineLoop:
         self._outlet = outlet
         self._clock = clock
         self._instructions = np.zeros(BATCH_MAX, INSTRUCTION)
+        self.steps = 0
+        """Grows while the loop goes on: with each turn, and while one waits for the journal."""
         self.commands = CommandQueue()
         self.desk = desk or HostDesk()
 
@@ -70,6 +72,7 @@ class LineLoop:
 
     async def turn(self) -> None:
         """Take what the PLC has to say, answer it, then leave the copies."""
+        self.steps += 1
         self.commands.end_batch()
         events = await self._adapter.read()
         self.commands.begin_batch()
@@ -85,8 +88,9 @@ class LineLoop:
             answered_ns = self._clock.now_ns()
             self.desk.ask(decisions, answered_ns)
         batch = Batch(self.line, events, decisions, ended)
-        while len(events) + len(decisions) and not self._journal.offer(batch):  # noqa: ASYNC110
+        while len(events) + len(decisions) and not self._journal.offer(batch):
             # The journal's thread frees it.
+            self.steps += 1
             await asyncio.sleep(JOURNAL_RETRY_S)
         if self._journal.wants_snapshot(self.line):
             self._journal.offer_snapshot(self.line, self._tracking.snapshot())

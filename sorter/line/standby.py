@@ -73,6 +73,7 @@ class Standby:
     async def turn(self) -> None:
         """Take what the PLC has to say and leave the answer to the other host, or take over."""
         adapter, status = self._adapter, self._adapter.status
+        self._loop.steps += 1
         self._loop.commands.end_batch()
         events = await adapter.read()
         self._loop.commands.begin_batch()
@@ -100,7 +101,8 @@ class Standby:
         # What this journal knew before is of another time: nothing may be recovered on top of it.
         self._journal.offer_snapshot(line, self._following.blank)
         for batch in [*self._following.take_kept(), *answers]:
-            while not self._journal.offer(batch):  # noqa: ASYNC110 - the journal's thread frees it
+            while not self._journal.offer(batch):  # the journal's thread frees it
+                self._loop.steps += 1
                 await asyncio.sleep(JOURNAL_RETRY_S)
         self._journal.offer_snapshot(line, self._tracking.snapshot())
         loop.desk.ask_again(self._tracking.in_flight(), self._tracking.chutes, self._clock.now_ns())

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ from sorter.wiring.active import Active, read_active
 from sorter.wiring.control import Control
 from sorter.wiring.control_client import socket_path
 from sorter.wiring.line_words import LineWords
+from sorter.wiring.notify import Notifier, Watchdog
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.plan_life import PlanLife
 from sorter.wiring.process import settle_memory, stop_on_signals
@@ -70,6 +72,17 @@ class RunningLine:
     resume: Resume
     life: PlanLife
     keeper: Keeper
+
+    @property
+    def steps(self) -> int:
+        """Grows while the loop goes on."""
+        return self.loop.steps
+
+    @property
+    def waits(self) -> bool:
+        """Whether the loop stands still with reason: its PLC is away, or granted to another."""
+        status = self.adapter.status
+        return status.fenced or not status.connected
 
 
 async def run_line(site: SiteFile) -> None:
@@ -120,9 +133,13 @@ async def run_line(site: SiteFile) -> None:
     settle_memory()
     board.set_gc(GcWatch().start().pauses)
     board.set_ready()
+    notifier = Notifier()
+    notifier.say("READY=1", f"STATUS=lines {', '.join(names)}")
     try:
         control = Control(socket_path(state), {line.loop.name: line.life for line in lines})
-        await _run(lines, board, committing, site.journal.queue_batches_max, control, stop)
+        watchdog = Watchdog(notifier)
+        queue_max = site.journal.queue_batches_max
+        await _run(lines, board, committing, queue_max, control, stop, watchdog)
     finally:
         for line in lines:
             line.outlet.publish(line.tracking, line.adapter.status)
@@ -223,13 +240,14 @@ async def _run(
     queue_max: int,
     control: Control,
     stop: asyncio.Event,
+    watchdog: Watchdog,
 ) -> None:
     """Turn the loops until told to stop or until one of them can't go on.
 
     A line that another host was granted ends alone; the last one ends the process.
     """
     turning = {asyncio.create_task(line.loop.run(line.resume, stop)): line for line in lines}
-    beating = asyncio.create_task(_beat(lines, board, committing, queue_max))
+    beating = asyncio.create_task(_beat(lines, board, committing, queue_max, watchdog))
     stopped = asyncio.create_task(stop.wait())
     controlling = asyncio.create_task(control.run())
     try:
@@ -264,15 +282,20 @@ def _is_fenced(task: asyncio.Task[None]) -> bool:
 
 
 async def _beat(
-    lines: list[RunningLine], board: BoardWriter, committing: CommitThread, queue_max: int
+    lines: list[RunningLine],
+    board: BoardWriter,
+    committing: CommitThread,
+    queue_max: int,
+    watchdog: Watchdog,
 ) -> None:
-    """Tell the board that this process lives, how the journal stands, and of lines that wait."""
+    """Tell board and systemd that this process lives, how the journal stands, and who waits."""
     words = [
         LineWords(line.loop.name, line.tracking, line.adapter.status, line.outlet.scanners)
         for line in lines
     ]
     while True:
         board.beat()
+        watchdog.feed(lines, time.monotonic_ns())
         board.set_journal(_journal_status(committing.journal, queue_max))
         for line in lines:
             if not line.adapter.status.connected:

@@ -13,6 +13,7 @@ from pathlib import Path
 from sorter.config import SiteFile
 from sorter.errors import Exit, SorterError, UnavailableError
 from sorter.store.embedded import EmbeddedPostgres
+from sorter.wiring.notify import Notifier
 from sorter.wiring.parts import Part, parts_of
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.process import PARENT_VARIABLE, stop_on_signals
@@ -155,6 +156,7 @@ class Supervisor:
             for task in [*tasks, stopped]:
                 task.cancel()
             await asyncio.gather(*tasks, stopped, return_exceptions=True)
+            Notifier().say("STOPPING=1")
 
     def _child(self, part: Part, env: Mapping[str, str]) -> Child:
         command = [

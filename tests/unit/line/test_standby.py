@@ -115,6 +115,7 @@ def run(*turns: Records | str) -> tuple[list[str], Plc, Journal, Tracking]:
     loop = LineLoop(LINE, "north", plc, tracking, decider, journal, outlet, clock)
     standby = Standby(loop, plc, tracking, following, journal, outlet, clock)
     asyncio.run(asyncio.wait_for(standby.run(Resume(BOOT, 40, 2), plc.stop), WAIT_S))
+    assert loop.steps >= sum(not isinstance(turn, str) for turn in turns), "no sign of life"
     return log, plc, journal, tracking
 
 

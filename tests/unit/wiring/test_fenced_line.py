@@ -11,6 +11,7 @@ from sorter.errors import FencedError
 from sorter.line.tracking import Tracking
 from sorter.wiring.control import Control
 from sorter.wiring.line import RunningLine, _run
+from sorter.wiring.notify import Notifier, Watchdog
 from tests.unit.line.records import machine
 from tests.unit.wiring.test_control import eventually
 
@@ -65,7 +66,7 @@ def test_others_go_on_until_the_last(ends_by_itself: bool) -> None:
         committing: Any = SimpleNamespace(alive=True, journal=journal)
         whole = _run(
             [line for line, _ in lines], cast("Any", board), committing, 8,
-            cast("Control", Ear()), stop,
+            cast("Control", Ear()), stop, Watchdog(Notifier({}), {}),
         )  # fmt: skip
         running = asyncio.create_task(whole)
         loops[0].fenced.set()
