@@ -340,6 +340,8 @@ class LinkStatus:
     """Events that the PLC had overwritten before they were read."""
     dropped_count: int = 0
     """Instructions never given to the PLC: it had started anew, was fenced, or too slow."""
+    granted_epoch: int = 0
+    """Epoch that the PLC has granted, to whichever host, as its header told last."""
     acknowledged_sequence: int = 0
     """Newest event that the PLC may forget, as its header told last."""
     relearnings: int = 0

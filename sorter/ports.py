@@ -342,4 +342,11 @@ class JournalPort(Protocol):
         """Take what the line's decisions stand on after all batches it has offered."""
 
 
+class TakeoverJournal(JournalPort, Protocol):
+    """Where a line leaves its records that was another host's until now."""
+
+    def offer_blank(self, line: int, content: bytes) -> None:
+        """Take a state of which nothing is known: up to the next one, others have decided."""
+
+
 Array = NDArray[np.generic]

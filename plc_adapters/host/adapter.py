@@ -241,6 +241,7 @@ class HostAdapter:
         status.machine_state = header.machine_state
         status.head_sequence = header.head_sequence
         status.acknowledged_sequence = header.acknowledged
+        status.granted_epoch = header.granted_epoch
         status.overflow_count = header.overflow_count
         status.refused_count = header.refused_count
         status.inducted_count = header.inducted_count

@@ -54,6 +54,9 @@ def _plc(line: LineView) -> Check:
         return _check(name, line.link.problem or "another host was granted this line")
     if not line.link.connected:
         return _check(name, line.link.problem or "not connected")
+    if line.link.standby:
+        told = f"stands by: the host with epoch {line.link.granted_epoch} has the line"
+        return Check(name=name, ok=True, reason=told)
     if line.quarantined:
         return _check(
             name,

@@ -49,6 +49,7 @@ class Link(Answer):
 
     connected: bool
     fenced: bool = Field(description="Another host was granted the line.")
+    standby: bool = Field(description="Another host has the line, and this one follows.")
     problem: str = Field(description="What is wrong and what to do, empty while all is well.")
     machine_state: str = Field(
         description="State in which the PLC says the sorter is, in PackML's words; unknown before "

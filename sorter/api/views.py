@@ -16,7 +16,16 @@ from sorter.outlets.reading import (
 )
 
 LINK_FIELDS = (
-    *("connected", "fenced", "problem", "boot_id", "epoch", "head_sequence", "overflow_count"),
+    *(
+        "connected",
+        "fenced",
+        "standby",
+        "problem",
+        "boot_id",
+        "epoch",
+        "head_sequence",
+        "overflow_count",
+    ),
     *("refused_count", "reconnects", "resent"),
 )
 

@@ -14,6 +14,10 @@ HELP = """Run the service of a site.
 Starts and watches its processes (line, recorder, face), and an embedded database where the site
 file names none. Ends on Ctrl-C or SIGTERM.
 
+With --standby on two hosts, each in a seat of its own (link.seat) and with a state_dir of its own,
+one has the lines and the other follows; it takes over when the PLC calls the first one silent, or
+when 'sorter line switch' is told so. Both need a database that is not embedded.
+
 Example: sorter run --config site.toml
 """
 
@@ -27,14 +31,20 @@ def run(
             "Compile the plans first: sorter plan compile."
         ),
     ] = None,
+    standby: Annotated[  # noqa: FBT002 - an option of the command
+        bool,
+        typer.Option(
+            "--standby", help="Follow lines that another host has, and take over when it is silent."
+        ),
+    ] = False,
 ) -> None:
     """Run the service, or one part of it."""
     site = load_site(config)
     if part is None:
         from sorter.wiring.supervisor import Supervisor  # noqa: PLC0415
 
-        asyncio.run(Supervisor(site, config).run())
+        asyncio.run(Supervisor(site, config, standby=standby).run())
     else:
         from sorter.wiring.parts import run_part  # noqa: PLC0415
 
-        run_part(part, site)
+        run_part(part, site, standby=standby)

@@ -19,7 +19,8 @@ Frame, one after the other:
     u32 x 3   events, decisions, pieces of a batch; bytes of anything else, 0, 0
     bytes     the records, the snapshot, or the standing as JSON
 
-A standing says what the decisions of the batches after it stand on; one follows each snapshot.
+A standing says what the decisions of the batches after it stand on; one follows each snapshot
+but those behind which a host that takes a line over puts what another one decided.
 
 A frame is there as a whole or not at all. After a failed write or sync the same frames are written
 again; where that leaves copies, the frame's number tells them. A process begins a new segment.

@@ -119,12 +119,19 @@ class JournalWriter:
 
     def offer_snapshot(self, line: int, content: bytes) -> None:
         """Begin a new segment with the line's state after all batches offered so far."""
+        self.offer_blank(line, content)
+        if line in self._standings:
+            self._put_standing(line)
+
+    def offer_blank(self, line: int, content: bytes) -> None:
+        """Begin a new segment with a state on which no decision stands.
+
+        Up to the next snapshot come events that another host decided, and no standing.
+        """
         self._segments[line].full = False
         number = self._next_number(line)
         content = encode_snapshot(number, content)
         self._put(Frame(line, content, self._now(), begins_segment=True))
-        if line in self._standings:
-            self._put_standing(line)
 
     def offer_standing(self, standing: Standing) -> None:
         """Take what a line's decisions stand on from here on.

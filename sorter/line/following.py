@@ -73,7 +73,7 @@ class Following:
 
         Pieces on the sorter are taken in again with their next event.
         """
-        self._tracking.restore(self._blank)
+        self._tracking.forget(self._blank)
         self.begin()
 
     def hear(self, events: Records, now_ns: int) -> None:

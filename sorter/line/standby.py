@@ -7,9 +7,10 @@ from plc_adapters.contract import Resume, StandbyAdapter
 from sorter.clock import Clock
 from sorter.errors import FencedError
 from sorter.line.following import Following
+from sorter.line.keeper import Keeper
 from sorter.line.loop import JOURNAL_RETRY_S, LineLoop, Outlet
 from sorter.line.tracking import Tracking
-from sorter.ports import Batch, JournalPort
+from sorter.ports import Batch, TakeoverJournal
 
 _logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ class Standby:
         tracking: The loop's.
         following: What is known while the other host has it.
         journal: The loop's.
+        keeper: The line's.
         outlet: The loop's.
         clock: The loop's.
     """
@@ -33,7 +35,8 @@ class Standby:
         adapter: StandbyAdapter,
         tracking: Tracking,
         following: Following,
-        journal: JournalPort,
+        journal: TakeoverJournal,
+        keeper: Keeper,
         outlet: Outlet,
         clock: Clock,
     ) -> None:
@@ -42,6 +45,7 @@ class Standby:
         self._tracking = tracking
         self._following = following
         self._journal = journal
+        self._keeper = keeper
         self._outlet = outlet
         self._clock = clock
         self._relearnings = 0
@@ -99,12 +103,12 @@ class Standby:
             answers.append(batch)
         status.takeover_ns = self._clock.now_ns() - status.silence_seen_ns
         # What this journal knew before is of another time: nothing may be recovered on top of it.
-        self._journal.offer_snapshot(line, self._following.blank)
+        self._journal.offer_blank(line, self._following.blank)
         for batch in [*self._following.take_kept(), *answers]:
             while not self._journal.offer(batch):  # the journal's thread frees it
                 self._loop.steps += 1
                 await asyncio.sleep(JOURNAL_RETRY_S)
-        self._journal.offer_snapshot(line, self._tracking.snapshot())
+        self._keeper.keep_state()
         loop.desk.ask_again(self._tracking.in_flight(), self._tracking.chutes, self._clock.now_ns())
         _logger.warning(
             "line %s: taken over under epoch %d, %.0f ms after the PLC called its host silent; "

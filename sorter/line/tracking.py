@@ -254,6 +254,17 @@ class Tracking:
         self._set_slip_limits()
         return self.resume
 
+    def forget(self, blank: bytes) -> None:
+        """Become what a snapshot says, but keep what people said: locks, and a quarantine.
+
+        Raises:
+            JournalError: as :meth:`restore` does.
+        """
+        locked, quarantined = self._t.chutes["locked"].copy(), self.quarantined
+        self.restore(blank)
+        self._t.chutes["locked"] = locked
+        self._t.registers[Register.QUARANTINED] = quarantined
+
     def _read(self, snapshot: bytes) -> tuple[dict[str, Any], Records, Records]:
         """Take a snapshot apart, checking everything that could be wrong with it."""
         line, _, body = snapshot.partition(b"\n")

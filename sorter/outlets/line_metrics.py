@@ -117,6 +117,9 @@ LABELLED_COUNTERS = (
 )
 """Counters of a line that are children of one metric: metric, help, label, counter to label."""
 
+PEER_STALE_NS = 5_000_000_000
+"""A heartbeat in the other seat that was last seen to move so long ago stands still."""
+
 COVERED_COUNTERS = frozenset({"scans", "discharged"})
 """Counters that are the sums of others here."""
 
@@ -135,6 +138,11 @@ LINK_COUNTERS = {
     "inducted_count": ("plc_pieces_inducted", "Inductions as the PLC itself counts them."),
     "ended_count": ("plc_pieces_ended", "Pieces ended as the PLC itself counts them."),
     "defaulted_count": ("plc_pieces_defaulted", "Pieces the PLC sent to its default chute."),
+    "takeovers": ("line_takeovers", "Times that this host took the line over."),
+    "relearnings": (
+        "standby_relearnings",
+        "Times that a standby missed events and began anew to know what is on the sorter.",
+    ),
     "reconnects": ("plc_reconnects", "Connections made again after a break."),
     "polls": ("plc_polls", "Reads of the PLC."),
     "resent": ("plc_instructions_resent", "Instructions written again after a break."),
@@ -148,6 +156,7 @@ LINK_COUNTERS = {
 LINK_GAUGES = {
     "connected": ("plc_connected", "1 while the PLC answers."),
     "fenced": ("plc_fenced", "1 once another host was granted the line."),
+    "standby": ("line_standby", "1 while another host has the line and this one follows."),
     "epoch": ("plc_epoch", "Epoch under which this host instructs."),
 }
 
@@ -274,6 +283,23 @@ def _link(families: Families, lines: Lines) -> Iterator[Metric]:
         "state", lines, _machine,
     )  # fmt: skip
     yield families.line_gauge(
+        "line_takeover_seconds",
+        "Time the last takeover took, from seeing that the PLC calls its host silent to the last "
+        "piece answered; 0 before the first.",
+        lines,
+        lambda line: line.link.takeover_ns / 1e9,
+    )
+    yield families.line_gauge(
+        "line_silence_seen_timestamp_seconds",
+        "When this host last saw, standing by, that the PLC calls its host silent; 0 for never.",
+        lines,
+        lambda line: line.link.silence_seen_ns / 1e9,
+    )
+    yield families.line_gauge(
+        "line_peer_alive", "1 while the heartbeat of a host in the other seat moves.", lines,
+        lambda line: float(has_peer(line)),
+    )  # fmt: skip
+    yield families.line_gauge(
         "plc_events_unread", "Events in the PLC's ring not read when its header was.", lines,
         lambda line: line.unread,
     )  # fmt: skip
@@ -282,6 +308,12 @@ def _link(families: Families, lines: Lines) -> Iterator[Metric]:
 def _machine(line: LineView) -> dict[str, float]:
     now = machine_word(line.link.machine_state)
     return {word: float(word == now) for word in MACHINE_WORDS}
+
+
+def has_peer(line: LineView) -> bool:
+    """Return whether this host, having the line, saw another one's heartbeat move lately."""
+    seen_ns = line.link.peer_seen_ns
+    return seen_ns > 0 and line.published_ns - seen_ns < PEER_STALE_NS
 
 
 def _of_link(field: str, line: LineView) -> float:

@@ -9,11 +9,13 @@ from sorter.assignment.decider import Decider
 from sorter.errors import FencedError, UnavailableError
 from sorter.journal.reader import recovery
 from sorter.journal.writer import JournalWriter
+from sorter.line.following import Following
 from sorter.line.keeper import Keeper
 from sorter.line.ledger import ledger_of
 from sorter.line.loop import LineLoop
 from sorter.line.recovery import recover
 from sorter.line.slip import SlipLimits
+from sorter.line.standby import Standby
 from sorter.line.tracking import Tracking
 from sorter.outlets.record import Recording
 from sorter.ports import Batch
@@ -73,6 +75,7 @@ class Host:
         plan: int = 0,
         locks: frozenset[int] = frozenset(),
         seat: int = 0,
+        paired: bool = False,
     ) -> None:
         """Read the journal and make everything; nothing runs yet.
 
@@ -85,6 +88,7 @@ class Host:
             plan: Which of the two plans is active.
             locks: Chutes that an operator locked.
             seat: Seat of the mailbox.
+            paired: Whether another host is in the other seat, so that this one stands by.
         """
         shared = machine(10_000)
         self.grip = Grip()
@@ -92,6 +96,7 @@ class Host:
         self._settings = settings
         self._tasks: list[asyncio.Task[None]] = []
         self.tracking = Tracking(shared.chutes, settings.rows)
+        blank = self.tracking.snapshot()
         journaled = recovery(JOURNAL / LINE, 0, self.disk) if safeguards.recovers else ()
         self.resume: Resume = recover([self.tracking], journaled)[0][0]
         self.journal = JournalWriter(
@@ -105,9 +110,10 @@ class Host:
         self.adapter = HostAdapter(
             0, SimulatedLink(settings, seat), clock.now_ns, lambda: SimulatedWire(cable, self.grip)
         )
+        asked, kept = safeguards.decider(decider), safeguards.journal(self.journal)
+        watcher = Watcher(settings, self.journal)
         self.loop = LineLoop(
-            0, LINE, self.adapter, self.tracking, safeguards.decider(decider),
-            safeguards.journal(self.journal), Watcher(settings, self.journal), clock,
+            0, LINE, self.adapter, self.tracking, asked, kept, watcher, clock,
         )  # fmt: skip
         self.decider = decider
         self.keeper = Keeper(
@@ -115,6 +121,12 @@ class Host:
         )
         self.keeper.keep_state()
         self.keeper.keep_standing()
+        self._runs: LineLoop | Standby = self.loop
+        if paired:
+            self._runs = Standby(
+                self.loop, self.adapter, self.tracking,
+                Following(0, self.tracking, blank, asked), kept, self.keeper, watcher, clock,
+            )  # fmt: skip
         self._stop = asyncio.Event()
         self.fenced = False
 
@@ -150,7 +162,7 @@ class Host:
 
     async def _turn(self) -> None:
         try:
-            await self.loop.run(self.resume, self._stop)
+            await self._runs.run(self.resume, self._stop)
         except FencedError:
             self.fenced = True
 

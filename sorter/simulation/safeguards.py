@@ -70,6 +70,8 @@ class Safeguards:
 
     def plc(self, sorter: Any) -> None:
         """Take the PLC's own safeguards away."""
+        if self.without is Safeguard.EPOCH:
+            sorter.program.seats.may_instruct = lambda _: True
         if self.without is not Safeguard.HELD_FIRST:
             return
         judge = sorter.program._judge  # noqa: SLF001 - what is taken away has no switch

@@ -34,6 +34,8 @@ class Fault(StrEnum):
     """A sync fails, and what it was to make durable is gone."""
     CLOCK_JUMP = "clock jump"
     """The machine's wall clock jumps; processes that start later see it."""
+    HAND_OVER = "hand over"
+    """The host that has the line lets the other one have it; only where there are two."""
     PLAN_SWAP = "plan swap"
     CHUTE_LOCK = "chute lock"
 
@@ -57,6 +59,8 @@ class Safeguard(StrEnum):
     """A pre-advised waybill is compared whole, not by its hash alone."""
     HOLDS = "holds"
     """A held piece is not routed."""
+    EPOCH = "epoch"
+    """The PLC takes instructions of the host that it granted the line to, and of no other."""
     PIECE_VERSION = "piece version"
     """A piece in flight keeps the plan version it was inducted under."""
 

@@ -1,4 +1,4 @@
-"""One run: a PLC, a host, a recorder, a store, and faults as the seed draws them."""
+"""One run: a PLC, one host or two, a store, and faults as the seed draws them."""
 
 import asyncio
 import random
@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sorter.simulation import promises
-from sorter.simulation.disk import ProcessDisk, SimulatedDisk
-from sorter.simulation.host import START_S, Host, SimulatedClock, SimulatedRecorder
-from sorter.simulation.link import Cable
+from sorter.simulation.computer import Computer
+from sorter.simulation.disk import ProcessDisk
 from sorter.simulation.plc import SimulatedPlc
 from sorter.simulation.safeguards import Safeguards
 from sorter.simulation.settings import Fault, Safeguard, Settings
@@ -21,6 +20,8 @@ EPOCH_2026_NS = 1_767_225_600_000_000_000
 """The wall clock at the start of every run."""
 LOOK_S = 0.05
 """Pause between two looks whether all is drained."""
+PAIRED_EVERY = 4
+"""Of so many seeds in a row the last one's line has two hosts."""
 
 
 @dataclass(slots=True)
@@ -52,17 +53,23 @@ class World:
         self._chance = random.Random(f"{seed}:faults")  # noqa: S311 - a run must be repeatable
         self._safeguards = Safeguards(without)
         self.plc = SimulatedPlc(seed, settings, self.trace, loop.now_ns, self._safeguards.plc)
-        self.cable = Cable(seed, self.plc)
-        self.disk = SimulatedDisk(seed)
         self.store = SimulatedStore(
             seed, self.trace, checks_duplicates=self._safeguards.checks_duplicates
         )
-        self._offset_ns = EPOCH_2026_NS
         self._plan = 0
-        self._locks: frozenset[int] = frozenset()
-        self._seat = 0
-        self._host: Host | None = None
-        self._recorder: SimulatedRecorder | None = None
+        paired = seed % PAIRED_EVERY == PAIRED_EVERY - 1
+        self._computers = [
+            Computer(
+                seed, seat, self.plc, self.store, self.trace, loop.now_ns, settings,
+                self._safeguards, self._note_end, paired=paired,
+            )
+            for seat in range(1 + paired)
+        ]  # fmt: skip
+        for computer in self._computers:
+            computer.offset_ns = EPOCH_2026_NS
+        # A version is activated on each host by itself, so for a while two can be active.
+        left_out = Fault.PLAN_SWAP if paired else Fault.HAND_OVER
+        self._kinds = [fault for fault in Fault if fault is not left_out]
 
     async def run(self) -> None:
         """Let pieces travel among faults, then without, until all is drained.
@@ -74,14 +81,15 @@ class World:
         self.plc.start()
         cycling = self._loop.create_task(self.plc.run())
         cycling.add_done_callback(self._note_end)
-        self._start_host(power_lost=False)
-        self._start_recorder()
+        for computer in self._computers:
+            computer.start()
         await self._befall()
         self._calm()
         await self._drain()
         promises.check_records(self.plc, self.store)
         promises.check_holds(self.plc, self.store)
-        promises.check_decided_again(ProcessDisk(self.disk))
+        for computer in self._computers:
+            promises.check_decided_again(ProcessDisk(computer.disk))
 
     def _draw_chances(self) -> None:
         """Let the metal misbehave in some runs."""
@@ -95,10 +103,9 @@ class World:
         instants = sorted(
             self._chance.uniform(0, self._settings.fault_within_ms / 1000) for _ in range(count)
         )
-        kinds = list(Fault)
         pending: list[asyncio.Task[None]] = []
         for instant in instants:
-            fault = self._chance.choice(kinds)
+            fault = self._chance.choice(self._kinds)
             await asyncio.sleep(max(0.0, instant - self._loop.time()))
             self._expect_sound()
             self.faults.append(fault)
@@ -112,41 +119,44 @@ class World:
     def _bring(self, fault: Fault) -> Coroutine[Any, Any, None]:
         """Return what a fault does, from its beginning to its end."""
         duration = self._chance.choice((0.05, 0.2, 0.6, 1.5))
+        computer = self._computers[0]
+        if len(self._computers) > 1:
+            computer = self._chance.choice(self._computers)
         switches: dict[Fault, tuple[object, str]] = {
-            Fault.CUT: (self.cable, "is_cut"),
-            Fault.SLOW_LINK: (self.cable, "is_slow"),
+            Fault.CUT: (computer.cable, "is_cut"),
+            Fault.SLOW_LINK: (computer.cable, "is_slow"),
             Fault.STORE_AWAY: (self.store, "away"),
             Fault.STORE_STALL: (self.store, "stalled"),
-            Fault.DISK_FULL: (self.disk, "full"),
+            Fault.DISK_FULL: (computer.disk, "full"),
         }
         if fault in switches:
             return self._for_a_while(*switches[fault], duration)
         if fault is Fault.HOST_STOP:
-            return self._stop_host(duration)
+            return computer.stop_host(duration)
         if fault in (Fault.HOST_KILL, Fault.HOST_POWER):
-            return self._kill_host(duration, power_lost=fault is Fault.HOST_POWER)
+            return computer.kill_host(duration, power_lost=fault is Fault.HOST_POWER)
         if fault is Fault.RECORDER_KILL:
-            return self._kill_recorder(duration)
-        return self.plc.restart() if fault is Fault.PLC_RESTART else self._at_once(fault)
+            return computer.kill_recorder(duration)
+        if fault is Fault.HAND_OVER:
+            return computer.hand_over(duration)
+        return self.plc.restart() if fault is Fault.PLC_RESTART else self._at_once(fault, computer)
 
-    async def _at_once(self, fault: Fault) -> None:
+    async def _at_once(self, fault: Fault, computer: Computer) -> None:
         match fault:
             case Fault.PLC_REPEATS:
                 self.plc.repeats = 0.1
             case Fault.STORE_LOSES_ANSWER:
                 self.store.loses_answers = 1
             case Fault.DISK_FAILS:
-                self.disk.sync_failures = self._chance.randint(1, 3)
+                computer.disk.sync_failures = self._chance.randint(1, 3)
             case Fault.CLOCK_JUMP:
-                self._offset_ns += self._chance.randint(-3600, 3600) * 1_000_000_000
+                computer.offset_ns += self._chance.randint(-3600, 3600) * 1_000_000_000
             case Fault.PLAN_SWAP:
                 self._plan = 1 - self._plan
-                if self._host:
-                    self._host.swap_plan(self._plan)
+                for each in self._computers:
+                    each.swap_plan(self._plan)
             case Fault.CHUTE_LOCK:
-                self._locks = frozenset(self._chance.sample(range(1, 7), 2))
-                if self._host:
-                    self._host.lock(self._locks)
+                self._lock(frozenset(self._chance.sample(range(1, 7), 2)))
             case _:
                 raise AssertionError(fault)
 
@@ -156,72 +166,19 @@ class World:
         await asyncio.sleep(seconds)
         setattr(thing, name, False)
 
-    async def _kill_host(self, seconds: float, *, power_lost: bool) -> None:
-        if self._host is None:
-            return
-        self._host.kill()
-        self._host = None
-        if power_lost:
-            if self._recorder:
-                self._recorder.kill()
-            self._recorder = None
-            self.trace.note("disk", f"{self.disk.power_cut()} writes lost or torn")
-        await asyncio.sleep(START_S + seconds)
-        self._start_host(power_lost=power_lost)
-        if power_lost:
-            self._start_recorder()
-
-    async def _stop_host(self, seconds: float) -> None:
-        """Stand a host still for a while, then let it go on as though nothing had been."""
-        host = self._host
-        if host is None:
-            return
-        host.grip.stop()
-        await asyncio.sleep(seconds)
-        host.grip.go_on()
-
-    async def _kill_recorder(self, seconds: float) -> None:
-        if self._recorder is None:
-            return
-        self._recorder.kill()
-        self._recorder = None
-        await asyncio.sleep(seconds)
-        self._start_recorder()
-
-    def _start_host(self, *, power_lost: bool) -> None:
-        if self._host is not None:
-            return
-        clock = SimulatedClock(self._loop.now_ns, self._offset_ns)
-        try:
-            host = Host(
-                self.cable, self.disk, clock, self._settings, self._safeguards,
-                plan=self._plan, locks=self._locks, seat=self._seat,
-            )  # fmt: skip
-        except OSError as error:
-            # As under the supervisor: a process that can't start is started again.
-            self.trace.note("host", f"can't start: {error}")
-            self._loop.call_later(START_S, lambda: self._start_host(power_lost=power_lost))
-            return
-        at = host.resume
-        self.trace.note("host", f"starts at {at}")
-        promises.check_recovered(self.plc, at.boot_id, at.sequence, power_lost=power_lost)
-        host.start(self._note_end)
-        self._host = host
-
-    def _start_recorder(self) -> None:
-        if self._recorder is None:
-            self._recorder = SimulatedRecorder(self.disk, self.store, self._settings)
-            self._recorder.start(self._note_end)
-
     def _calm(self) -> None:
         """End all faults: from here on everything must drain."""
         self.trace.note("world", "faults stop")
-        self.cable.is_cut = self.cable.is_slow = False
-        self.store.away = self.store.stalled = self.disk.full = False
-        self.store.loses_answers = self.disk.sync_failures = 0
-        self._locks = frozenset()
-        if self._host:
-            self._host.lock(self._locks)
+        self.store.away = self.store.stalled = False
+        self.store.loses_answers = 0
+        for computer in self._computers:
+            computer.cable.is_cut = computer.cable.is_slow = computer.disk.full = False
+            computer.disk.sync_failures = 0
+        self._lock(frozenset())
+
+    def _lock(self, chutes: frozenset[int]) -> None:
+        for computer in self._computers:
+            computer.lock(chutes)
 
     async def _drain(self) -> None:
         """Wait until the belt is empty and everything is recorded; promise 10 bounds that."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from plc_adapters.contract import Adapter, Resume
+from plc_adapters.contract import Resume, StandbyAdapter
 from plc_adapters.registry import create, with_scanners
 from sorter.assignment.arrays import PlanArrays, PreAdviceArrays, no_pre_advice
 from sorter.assignment.decider import Decider
@@ -19,12 +19,14 @@ from sorter.journal.reader import recovery
 from sorter.journal.thread import CommitThread
 from sorter.journal.writer import JournalWriter
 from sorter.line.commands import COMMANDS_MAX
+from sorter.line.following import Following
 from sorter.line.host_desk import ANSWERS_MAX, HostDesk
 from sorter.line.keeper import Keeper
 from sorter.line.ledger import ledger_of
 from sorter.line.loop import LineLoop
 from sorter.line.recovery import recover
 from sorter.line.slip import SlipLimits
+from sorter.line.standby import Standby
 from sorter.line.tracking import COUNTER_NAMES, Tracking
 from sorter.line.warmup import warm_up
 from sorter.outlets.board import BoardWriter, LineBoard, chutes_of_groups
@@ -66,7 +68,9 @@ class RunningLine:
     """One line with all its parts."""
 
     loop: LineLoop
-    adapter: Adapter
+    runs: LineLoop | Standby
+    """What runs the loop."""
+    adapter: StandbyAdapter
     tracking: Tracking
     outlet: LineBoard
     resume: Resume
@@ -85,8 +89,12 @@ class RunningLine:
         return status.fenced or not status.connected
 
 
-async def run_line(site: SiteFile) -> None:
+async def run_line(site: SiteFile, *, standby: bool = False) -> None:
     """Run all lines of the site until SIGTERM; raises what stopped them.
+
+    Args:
+        site: The site file.
+        standby: Whether another host may have the lines: then this one follows, and takes over.
 
     Raises:
         ConfigError: a plan or machine file is missing or wrong.
@@ -108,6 +116,7 @@ async def run_line(site: SiteFile) -> None:
         )
         for line in site.lines
     ]
+    blanks = [tracking.snapshot() if standby else None for tracking in trackings]
     resumes, batches = recover(trackings, _journaled(site, state))
     _logger.info("journal read: %d batches since the newest snapshot", batches)
     journal = JournalWriter(
@@ -122,8 +131,8 @@ async def run_line(site: SiteFile) -> None:
     pre_advice = _pre_advice(state)
     ring = QuestionRing(state.questions, clock.now_ns()) if site.upstream else None
     lines = [
-        _make_line(number, site, state, trackings[number], resumes[number], pre_advice,
-                   journal, board, clock, ring)
+        _make_line(number, site, state, trackings[number], resumes[number], blanks[number],
+                   pre_advice, journal, board, clock, ring)
         for number in range(len(names))
     ]  # fmt: skip
     for line in lines:
@@ -158,6 +167,7 @@ def _make_line(
     state: StatePaths,
     tracking: Tracking,
     resume: Resume,
+    blank: bytes | None,
     pre_advice: _PreAdvice,
     journal: JournalWriter,
     board: BoardWriter,
@@ -183,7 +193,8 @@ def _make_line(
     outlet.scanners = [(scanner.name, scanner.status) for scanner in scanners]
     desk = HostDesk(line.name, ring)
     desk.set_names(brands, classes)
-    desk.ask_again(tracking.in_flight(), tracking.chutes, clock.now_ns())
+    if blank is None:
+        desk.ask_again(tracking.in_flight(), tracking.chutes, clock.now_ns())
     outlet.host_counts = desk.counts
     loop = LineLoop(number, line.name, adapter, tracking, decider, journal, outlet, clock, desk)
     outlet.queues = lambda: (
@@ -195,7 +206,11 @@ def _make_line(
     life = PlanLife(
         line.name, state, loop.commands, decider, tracking, outlet, clock, active, desk, keeper
     )
-    return RunningLine(loop, adapter, tracking, outlet, resume, life, keeper)
+    runs: LineLoop | Standby = loop
+    if blank is not None:
+        following = Following(number, tracking, blank, decider)
+        runs = Standby(loop, adapter, tracking, following, journal, keeper, outlet, clock)
+    return RunningLine(loop, runs, adapter, tracking, outlet, resume, life, keeper)
 
 
 def _plan(line: Line, state: StatePaths) -> tuple[Active, PlanArrays, dict[str, Any]]:
@@ -246,7 +261,7 @@ async def _run(
 
     A line that another host was granted ends alone; the last one ends the process.
     """
-    turning = {asyncio.create_task(line.loop.run(line.resume, stop)): line for line in lines}
+    turning = {asyncio.create_task(line.runs.run(line.resume, stop)): line for line in lines}
     beating = asyncio.create_task(_beat(lines, board, committing, queue_max, watchdog))
     stopped = asyncio.create_task(stop.wait())
     controlling = asyncio.create_task(control.run())

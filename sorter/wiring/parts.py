@@ -25,8 +25,13 @@ def parts_of(site: SiteFile) -> list[Part]:
     return [part for part in Part if part is not Part.SENSORS or site.sensor_links]
 
 
-def run_part(part: Part, site: SiteFile) -> None:
+def run_part(part: Part, site: SiteFile, *, standby: bool = False) -> None:
     """Run one process until it is told to stop; it is the only one of its kind on its state_dir.
+
+    Args:
+        part: Which one.
+        site: The site file.
+        standby: Whether the lines have another host, so that this one stands by; others' business.
 
     Raises:
         UnavailableError: another such process runs on this state_dir.
@@ -34,10 +39,10 @@ def run_part(part: Part, site: SiteFile) -> None:
     end_with_parent()
     set_up_logging()
     with held(StatePaths(site.site.state_dir).lock(part), f"{part} process"):
-        _run(part, site)
+        _run(part, site, standby)
 
 
-def _run(part: Part, site: SiteFile) -> None:
+def _run(part: Part, site: SiteFile, standby: bool) -> None:  # noqa: FBT001 - passed on
     """Run a part.
 
     The imports stand in the branches because a line must load neither an HTTP nor a database
@@ -47,7 +52,7 @@ def _run(part: Part, site: SiteFile) -> None:
         case Part.LINE:
             from sorter.wiring.line import run_line  # noqa: PLC0415
 
-            asyncio.run(run_line(site))
+            asyncio.run(run_line(site, standby=standby))
         case Part.RECORDER:
             from sorter.wiring.recorder import run_recorder  # noqa: PLC0415
 

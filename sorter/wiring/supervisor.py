@@ -115,13 +115,16 @@ class Child:
 class Supervisor:
     """The whole service of a site: prepared files, database, line, recorder, face."""
 
-    def __init__(self, site: SiteFile, config: Path, *, logs_to_files: bool = False) -> None:
+    def __init__(
+        self, site: SiteFile, config: Path, *, logs_to_files: bool = False, standby: bool = False
+    ) -> None:
         self.site = site
         self.state = StatePaths(site.site.state_dir)
         self.dsn = site.store.dsn
         self.children: dict[Part, Child] = {}
         self._config = config
         self._logs_to_files = logs_to_files
+        self._standby = standby
         self._database: EmbeddedPostgres | None = None
 
     async def run(self) -> None:
@@ -169,6 +172,8 @@ class Supervisor:
             "--part",
             part,
         ]
+        if part is Part.LINE and self._standby:
+            command.append("--standby")
         log = self.state.logs / f"{part}.log" if self._logs_to_files else None
         return Child(part, command, env, log)
 

@@ -88,6 +88,7 @@ function showStates(line, recorder) {
   const states = [
     ["plc", link.fenced ? "fenced" : link.connected ? link.machine_state : "away",
       link.connected && !link.fenced && link.machine_state === "execute"],
+    ...(link.standby ? [["line", "standby", true]] : []),
     ...(line.quarantined ? [["line", "quarantined", false]] : []),
     ["process", picture.problem ? "away" : "well", !picture.problem],
     ["database", recorder.connected ? "well" : "away", recorder.connected],

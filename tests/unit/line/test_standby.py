@@ -7,7 +7,9 @@ import numpy as np
 from plc_adapters.contract import EVENT, INSTRUCTION, AnswerStatus, LinkStatus, Records, Resume
 from sorter.errors import FencedError
 from sorter.line.following import Following
+from sorter.line.keeper import Keeper
 from sorter.line.loop import LineLoop
+from sorter.line.slip import SlipLimits
 from sorter.line.standby import Standby
 from sorter.line.tracking import Tracking
 from sorter.ports import Batch, Standing
@@ -93,6 +95,9 @@ class Journal:
         self._log.append("snapshot")
         self.snapshots.append(content)
 
+    def offer_blank(self, line: int, content: bytes) -> None:
+        self.offer_snapshot(line, content)
+
     def offer_standing(self, standing: Standing) -> None:
         raise AssertionError("neither loop nor standby know what decisions stand on")
 
@@ -113,7 +118,8 @@ def run(*turns: Records | str) -> tuple[list[str], Plc, Journal, Tracking]:
     plc, journal, outlet = Plc(log, *turns), Journal(log), Forgetful()
     following = Following(LINE, tracking, tracking.snapshot(), decider)
     loop = LineLoop(LINE, "north", plc, tracking, decider, journal, outlet, clock)
-    standby = Standby(loop, plc, tracking, following, journal, outlet, clock)
+    keeper = Keeper(LINE, journal, tracking, decider, SlipLimits(), START_NS)
+    standby = Standby(loop, plc, tracking, following, journal, keeper, outlet, clock)
     asyncio.run(asyncio.wait_for(standby.run(Resume(BOOT, 40, 2), plc.stop), WAIT_S))
     assert loop.steps >= sum(not isinstance(turn, str) for turn in turns), "no sign of life"
     return log, plc, journal, tracking

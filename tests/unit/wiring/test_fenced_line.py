@@ -40,6 +40,7 @@ def line_of(loop: Loop) -> tuple[RunningLine, list[str]]:
     adapter = SimpleNamespace(status=LinkStatus(connected=True, problem=""))
     line = SimpleNamespace(
         loop=loop,
+        runs=loop,
         resume=None,
         adapter=adapter,
         outlet=outlet,
