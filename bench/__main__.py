@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import assignment, latency, metrics, protocols, saturation, swaps, whatif
+from bench import assignment, latency, metrics, protocols, recorder, saturation, swaps, whatif
 from bench.report import Report, render, save
 
 BENCHES: dict[str, Callable[..., Report]] = {
@@ -15,6 +15,7 @@ BENCHES: dict[str, Callable[..., Report]] = {
     "latency": latency.run,
     "metrics": metrics.run,
     "protocols": protocols.run,
+    "recorder": recorder.run,
     "saturation": saturation.run,
     "swaps": swaps.run,
     "whatif": whatif.run,

@@ -24,7 +24,7 @@ from sorter.journal.format import (
 )
 from sorter.ports import Batch, Snapshot, Standing
 
-READ_BYTES = 1024 * 1024
+READ_BYTES = 4 * 1024 * 1024
 """Read at once by the recorder; more only where one frame is larger."""
 SEGMENTS_KEPT = 2
 """Segments of a line that stay whatever is recorded: a line recovers from the newest."""

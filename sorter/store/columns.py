@@ -1,11 +1,12 @@
 """The journal's records as rows of the database: which field becomes which column.
 
-A batch is copied into a temporary table with the fields as they are, instants as microseconds in
-a bigint; one INSERT … SELECT then makes rows of it. So Python converts whole columns, never a row.
+Python converts whole columns, never a row: instants stay microseconds, which :func:`know_instants`
+teaches a connection to take.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -19,20 +20,19 @@ US_PER_DAY = 86_400_000_000
 UNREAD = (SensorStatus.INVALID, SensorStatus.SILENT)
 """A sensor that stands so has no reading."""
 
-_INTEGER_OF = {"u2": "integer", "u4": "bigint", "i2": "smallint", "i4": "integer", "i8": "bigint"}
+POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+POSTGRES_EPOCH_US = 946_684_800_000_000
+"""Of PostgreSQL's own count of instants, in microseconds since 1970."""
+MICROSECOND = timedelta(microseconds=1)
 _TEXT = f"S{CODE_BYTES}"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its field or fields, how it is copied, what is inserted of it."""
+    """One column, the field or fields that it is made of, and how."""
 
     name: str
     field: str
-    staged: str
-    """Type in the temporary table."""
-    inserted: str
-    """SQL over the temporary table."""
     values: Callable[[Records], list[Any]]
 
 
@@ -62,43 +62,40 @@ class Table:
         self.staging = f"staged_{name}"
         self.key_field, self.key_column = key
         self.columns = list(_columns(record, key, instants, renamed))
-        self.staged_names = [column.name for column in self.columns]
+        self.names = ["line", *(column.name for column in self.columns)]
 
     @property
     def create_staging(self) -> str:
-        """SQL that makes the temporary table."""
-        columns = ", ".join(f"{c.name} {c.staged}" for c in self.columns)
-        return f"CREATE TEMP TABLE {self.staging} ({columns}) ON COMMIT DELETE ROWS"
+        """SQL that makes a temporary table for rows that may be there already."""
+        return f"CREATE TEMP TABLE {self.staging} (LIKE {self.name}) ON COMMIT DELETE ROWS"
 
     @property
     def insert(self) -> str:
-        """SQL that makes rows of what is staged; $1 is the line's name."""
-        names = ", ".join(["line", *self.staged_names])
-        values = ", ".join(["$1", *(c.inserted for c in self.columns)])
+        """SQL that takes over those staged rows that are not there yet."""
+        names = ", ".join(self.names)
         return (
-            f"INSERT INTO {self.name} ({names}) SELECT {values} FROM {self.staging} "  # noqa: S608
+            f"INSERT INTO {self.name} ({names}) SELECT {names} FROM {self.staging} "  # noqa: S608
             "ON CONFLICT DO NOTHING"
         )
 
     @property
     def insert_unless_known(self) -> str:
-        """SQL that makes rows of what is staged and of which the line has no record yet.
+        """SQL that takes over those staged rows of which the line has no record yet.
 
         Another host may have heard of the same at another instant: then :attr:`insert` would make
-        a second row of it. $1 is the line's name; $2 and $3 bound the instants to look at, in
-        microseconds since 1970.
+        a second row of it. $1 is the line's name; $2 and $3 bound the instants to look at.
         """
         same = " AND ".join(f"known.{name} = {self.staging}.{name}" for name in self.identity)
         return (
             self.insert.removesuffix("ON CONFLICT DO NOTHING")
             + f"WHERE NOT EXISTS (SELECT FROM {self.name} known WHERE known.line = $1 AND {same} "
-            f"AND known.{self.key_column} BETWEEN {_instant('$2::bigint')} "
-            f"AND {_instant('$3::bigint')}) ON CONFLICT DO NOTHING"
+            f"AND known.{self.key_column} BETWEEN $2 AND $3) ON CONFLICT DO NOTHING"
         )
 
-    def rows(self, records: Records) -> Iterable[tuple[Any, ...]]:
-        """Return records as rows for the temporary table."""
-        return zip(*(column.values(records) for column in self.columns), strict=True)
+    def rows(self, line: str, records: Records) -> Iterable[tuple[Any, ...]]:
+        """Return a line's records as rows with :attr:`names`, instants in microseconds."""
+        columns = (column.values(records) for column in self.columns)
+        return zip([line] * len(records), *columns, strict=True)
 
     def near(self, records: Records) -> tuple[int, int]:
         """Return between which instants another host can have heard of these, in microseconds."""
@@ -152,32 +149,40 @@ def _columns(
     renamed: dict[str, str],
 ) -> Iterable[Column]:
     for field in record.names or ():
-        kind = record[field]
         name = renamed.get(field, field)
         if field in ("line", "waybill_length"):
             continue
         if field == "waybill":
-            yield Column(name, field, "text", name, _waybills)
+            yield Column(name, field, _waybills)
         elif field == "codes":
-            yield Column(name, field, "text[]", name, _codes)
+            yield Column(name, field, _codes)
         elif field == "chutes":
-            yield Column(name, field, "integer[]", name, _chutes)
+            yield Column(name, field, _chutes)
         elif field in ("quantity", "reading_milli"):
-            yield Column(name, field, "integer", name, _of_sensors(field))
+            yield Column(name, field, _of_sensors(field))
         elif field == key[0]:
-            yield Column(key[1], field, "bigint", _instant(key[1]), _instants_of(field))
+            yield Column(key[1], field, _instants_of(field))
         elif field in instants:
-            column = instants[field]
-            yield Column(
-                column, field, "bigint", _instant(f"NULLIF({column}, 0)"), _instants_of(field)
-            )
+            yield Column(instants[field], field, _known_instants_of(field))
         else:
-            yield Column(name, field, _INTEGER_OF[kind.str[1:]], name, _integers_of(field))
+            yield Column(name, field, _integers_of(field))
 
 
-def _instant(micros: str) -> str:
-    """SQL for an instant; exact, as a double holds microseconds up to the year 2255."""
-    return f"timestamptz '1970-01-01 00:00:00+00' + {micros} * interval '1 microsecond'"
+async def know_instants(connection: Any) -> None:
+    """Have a connection take instants as microseconds since 1970 too, and return datetimes.
+
+    A datetime made of each instant, and taken apart again, costs as much as the rest of its row.
+    """
+    await connection.set_type_codec(
+        "timestamptz", schema="pg_catalog", format="tuple", encoder=_told_instant,
+        decoder=lambda told: POSTGRES_EPOCH + timedelta(microseconds=told[0]),
+    )  # fmt: skip
+
+
+def _told_instant(instant: int | datetime) -> tuple[int]:
+    if isinstance(instant, datetime):
+        return ((instant - POSTGRES_EPOCH) // MICROSECOND,)
+    return (instant - POSTGRES_EPOCH_US,)
 
 
 def _micros(nanos: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -186,6 +191,11 @@ def _micros(nanos: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _instants_of(field: str) -> Callable[[Records], list[Any]]:
     return lambda records: list(_micros(records[field]).tolist())
+
+
+def _known_instants_of(field: str) -> Callable[[Records], list[Any]]:
+    """NULL where it is 0."""
+    return lambda records: [micros or None for micros in _micros(records[field]).tolist()]
 
 
 def _integers_of(field: str) -> Callable[[Records], list[Any]]:

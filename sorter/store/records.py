@@ -10,9 +10,9 @@ import numpy as np
 
 from plc_adapters.contract import EVENT, Records
 from sorter.clock import Clock
-from sorter.ports import Batch
+from sorter.ports import DECISION, PIECE, Batch
 from sorter.store import address, partitions
-from sorter.store.columns import DECISIONS, EVENTS, PIECES, TABLES, Table
+from sorter.store.columns import DECISIONS, EVENTS, PIECES, TABLES, Table, know_instants
 from sorter.store.migrate import load_migrations, migrate
 from sorter.store.plans import CommandRow, PlanRow, last_command, write_commands, write_plan
 
@@ -110,9 +110,9 @@ class RecordStore:
             UnavailableError: the database is away; whether this was written is not known then.
         """
         records = {
-            EVENTS: _joined([batch.events for batch in batches]),
-            DECISIONS: _joined([batch.decisions for batch in batches]),
-            PIECES: _joined([batch.pieces for batch in batches]),
+            EVENTS: _joined([batch.events for batch in batches], EVENT),
+            DECISIONS: _joined([batch.decisions for batch in batches], DECISION),
+            PIECES: _joined([batch.pieces for batch in batches], PIECE),
         }
         records = {table: part for table, part in records.items() if len(part)}
 
@@ -212,6 +212,7 @@ class RecordStore:
     async def _connect(self) -> None:
         connection = await address.connect(self._dsn, "sorter recorder")
         self._connection = connection
+        await know_instants(connection)
         await migrate(connection, address.described(self._dsn), load_migrations())
         await self._maintain(connection)
         for table in TABLES:
@@ -255,17 +256,10 @@ async def _write(
             await connection.execute("SET LOCAL enable_hashjoin = off")
             await connection.execute("SET LOCAL enable_mergejoin = off")
         for table, part in records.items():
-            for chunk in _chunks(part):
-                await connection.copy_records_to_table(
-                    table.staging, records=table.rows(chunk), columns=table.staged_names
-                )
             if has_other:
-                done: str = await connection.execute(
-                    table.insert_unless_known, line, *table.near(part)
-                )
+                written += await _write_unknown(connection, line, table, part)
             else:
-                done = await connection.execute(table.insert, line)
-            written += int(done.rpartition(" ")[2])
+                written += await _write_new(connection, line, table, part)
         await connection.execute(
             "INSERT INTO journal_position (line, seat, segment, offset_bytes) "
             "VALUES ($1, $2, $3, $4) ON CONFLICT (line, seat) DO UPDATE "
@@ -277,16 +271,47 @@ async def _write(
     return written
 
 
+async def _write_new(connection: Any, line: str, table: Table, part: Records) -> int:
+    """Copy records that nobody should have written before; if somebody has, only those he has not.
+
+    Returns:
+        Rows that were not there before.
+    """
+    try:
+        async with connection.transaction():
+            await _copy(connection, line, table, part, table.name)
+    except asyncpg.UniqueViolationError:
+        await _copy(connection, line, table, part, table.staging)
+        return _count(await connection.execute(table.insert))
+    return len(part)
+
+
+async def _write_unknown(connection: Any, line: str, table: Table, part: Records) -> int:
+    """Write the records that the line's other host has not recorded; return how many."""
+    await _copy(connection, line, table, part, table.staging)
+    return _count(await connection.execute(table.insert_unless_known, line, *table.near(part)))
+
+
+async def _copy(connection: Any, line: str, table: Table, part: Records, into: str) -> None:
+    for chunk in _chunks(part):
+        await connection.copy_records_to_table(
+            into, records=table.rows(line, chunk), columns=table.names
+        )
+
+
+def _count(done: str) -> int:
+    """Return the rows that a command says it has inserted."""
+    return int(done.rpartition(" ")[2])
+
+
 def _chunks(records: Records) -> Iterator[Records]:
     for first in range(0, len(records), ROWS_PER_WRITE_MAX):
         yield records[first : first + ROWS_PER_WRITE_MAX]
 
 
-def _joined(parts: list[Records]) -> Records:
-    filled = [part for part in parts if len(part)]
-    if not filled:
-        return np.empty(0, EVENT)
-    return filled[0] if len(filled) == 1 else np.concatenate(filled)
+def _joined(parts: list[Records], dtype: np.dtype[np.void]) -> Records:
+    """Return records as one array; numpy's own joining compares all fields' types each time."""
+    return np.frombuffer(b"".join([part.tobytes() for part in parts]), dtype)
 
 
 async def _nothing(_: Any) -> None:

@@ -199,7 +199,7 @@ class Broken:
 
         async def half(connection: asyncpg.Connection, table: str, **kwargs: object) -> str:
             done: str = await whole(connection, table, **kwargs)
-            if table == "staged_piece" and not self.times:
+            if table == "piece" and not self.times:
                 self.times += 1
                 other = await asyncpg.connect(dsn)
                 await other.execute(

@@ -47,13 +47,13 @@ def test_every_field_becomes_one_column(table: Table, record: np.dtype[np.void])
     assert sorted([*fields, "line"] + ["waybill_length"] * ("waybill" in fields)) == sorted(
         record.names or ()
     )
-    assert len(set(table.staged_names)) == len(table.staged_names)
+    assert len(set(table.names)) == len(table.names)
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_no_records_are_no_rows(table: Table) -> None:
     records = np.empty(0, {"event": EVENT, "decision": DECISION, "piece": PIECE}[table.name])
-    assert list(table.rows(records)) == []
+    assert list(table.rows("north", records)) == []
     assert table.days(records) == set()
 
 
@@ -68,8 +68,8 @@ def test_rows_of_events() -> None:
     events["codes"][1, 1, :2] = list(b"Q2")
     events["codes"][1, 2, :2] = list(b"no")
     events["chutes"][2] = (7, 9, 0, 0)
-    names = EVENTS.staged_names
-    rows = [dict(zip(names, row, strict=True)) for row in EVENTS.rows(events)]
+    names = EVENTS.names
+    rows = [dict(zip(names, row, strict=True)) for row in EVENTS.rows("north", events)]
     assert [row["codes"] for row in rows] == [None, ["Q1", "Q2"], None]
     assert [row["chutes"] for row in rows] == [None, None, [7, 9]]
     assert [row["received_at"] for row in rows] == [1, 2, US_PER_DAY]
@@ -88,8 +88,8 @@ def test_readings_are_null_where_there_is_none() -> None:
         SensorStatus.WITHIN,
     )
     events["reading_milli"][1] = -3_250
-    names = EVENTS.staged_names
-    rows = [dict(zip(names, row, strict=True)) for row in EVENTS.rows(events)]
+    names = EVENTS.names
+    rows = [dict(zip(names, row, strict=True)) for row in EVENTS.rows("north", events)]
     assert [row["quantity"] for row in rows] == [None, 1, 2, 2, None]
     assert [row["reading_milli"] for row in rows] == [None, -3_250, None, None, None]
 
@@ -97,7 +97,7 @@ def test_readings_are_null_where_there_is_none() -> None:
 def test_a_count_of_codes_that_can_not_be_takes_all() -> None:
     events = np.zeros(1, EVENT)
     events["code_count"] = 65_535
-    row = dict(zip(EVENTS.staged_names, next(iter(EVENTS.rows(events))), strict=True))
+    row = dict(zip(EVENTS.names, next(iter(EVENTS.rows("north", events))), strict=True))
     assert row["codes"] == ["", "", "", ""]
 
 
@@ -105,8 +105,8 @@ def test_waybill_is_as_long_as_told() -> None:
     pieces = np.zeros(3, PIECE)
     pieces["waybill"][:, :4] = list(b"QH12")
     pieces["waybill_length"] = (4, 2, 0)
-    names = PIECES.staged_names
-    rows = [dict(zip(names, row, strict=True)) for row in PIECES.rows(pieces)]
+    names = PIECES.names
+    rows = [dict(zip(names, row, strict=True)) for row in PIECES.rows("north", pieces)]
     assert [row["waybill"] for row in rows] == ["QH12", "QH", None]
 
 
