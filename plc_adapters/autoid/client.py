@@ -9,11 +9,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from asyncua import Client, ua
 
-from plc_adapters.autoid.codes import CodeReader
+from plc_adapters.autoid.codes import CodeReader, Codes
 from plc_adapters.autoid.device_clock import DeviceClock, Span
 from plc_adapters.autoid.results import ResultError, Told, instant_ns, piece_id, results_of, told
 from plc_adapters.autoid.settings import ScannerSettings
@@ -36,9 +37,11 @@ _log = logging.getLogger(__name__)
 
 RECONNECT_FIRST_MS = 50
 """Pause before the first new attempt; it doubles up to the settings' ``reconnect_max_ms``."""
-LOOK_S = 0.1
-"""How often it is looked whether the server still speaks."""
+LOOK_S = 0.25
+"""How often it is looked whether the server still speaks; and what its clock says, where its
+messages do not tell."""
 SEQUENCE_MAX = 0xFFFF_FFFF
+CURRENT_TIME = ua.NodeId(ua.Int32(ua.ObjectIds.Server_ServerStatus_CurrentTime))
 OVERFLOW_EVENT = ua.NodeId(ua.Int32(ua.ObjectIds.EventQueueOverflowEventType))
 
 
@@ -65,6 +68,11 @@ class AutoIdScanner:
         self._reader = CodeReader(settings.codes)
         self._device_clock = DeviceClock()
         self._waiting: deque[Result] = deque(maxlen=RESULTS_MAX)
+        self._undated: deque[tuple[Codes, Span]] = deque(maxlen=RESULTS_MAX)
+        """Results with their instants by the scanner's clock."""
+        self._tells_time = True
+        """Whether the server's messages tell when they were sent; some leave it out."""
+        self._asks_clock = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         """Ends a session; a library call that is cut short there would leave it open."""
@@ -78,6 +86,11 @@ class AutoIdScanner:
         self._ended = ""
         """Why the server ended the subscription."""
         self._told_malformed = False
+
+    @property
+    def knows_clock(self) -> bool:
+        """Whether it can be told when results were read; always so by trigger ids."""
+        return self.window.by_trigger or self._device_clock.span(0, 0) is not None
 
     def open(self) -> None:
         """Begin to connect."""
@@ -130,6 +143,7 @@ class AutoIdScanner:
         """
         await connect(client, self._settings.endpoint, self._credentials)
         self._sequence, self._ended, self._told_malformed = 0, "", False
+        self._undated.clear()
         self._heard_ns = self._clock()
         subscription = Subscription(client, self._settings)
         await subscription.open(lambda published: self._on_publish(published, subscription.autoid))
@@ -140,8 +154,23 @@ class AutoIdScanner:
         while not self._ended and client.uaclient.has_transport:
             if self._clock() - self._heard_ns > subscription.silence_ns:
                 raise LinkError(f"{self._peer}: has fallen silent")
-            await asyncio.sleep(LOOK_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._asks_clock.wait()
+            if not self._tells_time and not self.window.by_trigger:
+                await self._ask_clock(client)
         raise LinkError(f"{self._peer}: {self._ended or 'the connection was closed'}")
+
+    async def _ask_clock(self, client: Client) -> None:
+        """Learn the scanner's clock, and by it when the results were read that wait for it."""
+        self._asks_clock.clear()
+        with told_as_link_error(self._peer, "can't read its clock"):
+            (value,) = await client.uaclient.read_attributes([CURRENT_TIME], ua.AttributeIds.Value)
+        now_ns = self._clock()
+        told_ns = instant_ns(value.Value.Value if value.Value is not None else None)
+        if told_ns:
+            self._device_clock.sample(told_ns, now_ns)
+        self._date(now_ns)
 
     @property
     def _peer(self) -> str:
@@ -155,6 +184,7 @@ class AutoIdScanner:
         self._heard_ns = arrived_ns = self._clock()
         message = published.NotificationMessage
         sent_ns = instant_ns(message.PublishTime)
+        self._tells_time = sent_ns != 0
         if sent_ns:
             self._device_clock.sample(sent_ns, arrived_ns)
         # The library tells of a lost connection by a message of its own, without a number.
@@ -171,6 +201,10 @@ class AutoIdScanner:
                 self._ended = "has ended the subscription: " + explain_status(
                     notification.Status.value
                 )
+        if self._tells_time:
+            self._date(arrived_ns)
+        elif self._undated:
+            self._asks_clock.set()
 
     def _follow(self, sequence: int) -> None:
         """Notice a message that is missing before this one."""
@@ -230,17 +264,21 @@ class AutoIdScanner:
         self.status.results += 1
         codes = self._reader.read(one.read for one in found)
         self.status.left_out += codes.left_out
-        instants = [one.read_ns for one in found if one.read_ns] or [time_ns]
         if self.window.by_trigger:
-            span: Span | None = Span(arrived_ns, arrived_ns)
-        elif min(instants) == 0:
-            raise ResultError("bears no instant; without a clock a scanner needs trigger ids")
-        else:
-            span = self._device_clock.span(min(instants), max(instants))
-        if span is None or span.first_ns > arrived_ns:
-            self.status.untimed += 1
+            self._waiting.append(Result(codes, arrived_ns, arrived_ns, piece))
             return
-        last_ns = min(span.last_ns, arrived_ns)
-        self._waiting.append(
-            Result(codes, span.first_ns, arrived_ns, piece, last_ns - span.first_ns)
-        )
+        instants = [one.read_ns for one in found if one.read_ns] or [time_ns]
+        if min(instants) == 0:
+            raise ResultError("bears no instant; without a clock a scanner needs trigger ids")
+        self._undated.append((codes, Span(min(instants), max(instants))))
+
+    def _date(self, now_ns: int) -> None:
+        """Queue what has come for the tie, with instants by what is known of the clock now."""
+        while self._undated:
+            codes, told_at = self._undated.popleft()
+            span = self._device_clock.span(*told_at)
+            if span is None or span.first_ns > now_ns:
+                self.status.untimed += 1
+                continue
+            spread_ns = min(span.last_ns, now_ns) - span.first_ns
+            self._waiting.append(Result(codes, span.first_ns, now_ns, spread_ns=spread_ns))

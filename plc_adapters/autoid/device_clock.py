@@ -3,8 +3,9 @@
 Nobody sets the two clocks by each other. But each message tells when its server sent it, and it
 can't have arrived earlier: so the least difference of the newest messages is the best estimate of
 what the clocks differ by, and the message's own difference is what they differ by at most. An
-instant told by that message lies between the two. A clock that is set back while in use only makes
-the span long, until the messages from before are forgotten; one that is set forward is followed at
+instant told by that message lies between the two. Where messages do not tell, the server's clock is
+read behind each of them instead, and at times. A clock that is set back while in use only makes the
+span long, until the messages from before are forgotten; one that is set forward is followed at
 once. What the fastest message was under way cannot be seen; a station's window offset covers it.
 """
 

@@ -8,6 +8,7 @@ from asyncua import Client, ua
 
 from plc_adapters.autoid.settings import ScannerSettings
 from plc_adapters.autoid.structures import NAMESPACE
+from plc_adapters.autoid.tie import NS_PER_MS
 from plc_adapters.host.wire import LinkError
 from plc_adapters.opcua.explain import explain_status
 from plc_adapters.opcua.session import told_as_link_error
@@ -16,12 +17,14 @@ _log = logging.getLogger(__name__)
 
 QUEUE_SIZE = 200
 """Scans that wait at the scanner for a publication: a scanner reads fewer in a second."""
-KEEP_ALIVE_MS = 250
-"""How often the server speaks while nothing is read; each word also tells its clock."""
+KEEP_ALIVE_COUNT = 5
+"""Publishing intervals after which the server speaks though nothing was read; each word also tells
+its clock. Few, as a server may make the interval longer than asked for."""
 LIFETIME_MS = 10_000
 """How long the server keeps a subscription that nobody asks for."""
 SILENT_KEEP_ALIVES = 8
-"""A server that has left out so many is taken for gone."""
+"""A server that has left out so many is taken for gone, if they are more than a second."""
+SILENCE_MIN_MS = 1000
 SELECTED = ("EventType", "Time")
 """Fields of every event that are selected before ``ScanResult`` and the piece id's."""
 OVERFLOW_BITS = 0x480
@@ -141,8 +144,8 @@ class Subscription:
         period = self._settings.publishing_interval_ms
         wanted = ua.CreateSubscriptionParameters(
             RequestedPublishingInterval=period,
-            RequestedLifetimeCount=max(3, LIFETIME_MS // period),
-            RequestedMaxKeepAliveCount=max(1, KEEP_ALIVE_MS // period),
+            RequestedLifetimeCount=max(3 * KEEP_ALIVE_COUNT, LIFETIME_MS // period),
+            RequestedMaxKeepAliveCount=KEEP_ALIVE_COUNT,
             MaxNotificationsPerPublish=QUEUE_SIZE,
             PublishingEnabled=True,
             Priority=0,
@@ -162,7 +165,8 @@ class Subscription:
             )
         self._expect_in_time(made, result)
         keep_alive_ms = made.RevisedMaxKeepAliveCount * made.RevisedPublishingInterval
-        self.silence_ns = int(SILENT_KEEP_ALIVES * max(keep_alive_ms, KEEP_ALIVE_MS) * 1_000_000)
+        silence_ms = max(SILENT_KEEP_ALIVES * keep_alive_ms, SILENCE_MIN_MS)
+        self.silence_ns = int(silence_ms * NS_PER_MS)
 
     def _expect_in_time(
         self, made: ua.CreateSubscriptionResult, result: ua.MonitoredItemCreateResult

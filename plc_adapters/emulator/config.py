@@ -40,7 +40,8 @@ def load_config(path: Path, settings: tuple[str, ...] = ()) -> tuple[EmulatorFil
         if isinstance(raw.get(key), str):
             raw[key] = str(path.resolve().parent / raw[key])
     listen = raw["listen"] if isinstance(raw.get("listen"), dict) else {}
-    for section in (listen.get("tls"), listen.get("opcua")):
+    scanner = raw["scanner"] if isinstance(raw.get("scanner"), dict) else {}
+    for section in (listen.get("tls"), listen.get("opcua"), scanner.get("opcua")):
         for key in CERTIFICATE_KEYS:
             if isinstance(section, dict) and isinstance(section.get(key), str):
                 section[key] = str(path.resolve().parent / section[key])

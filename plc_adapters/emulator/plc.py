@@ -10,8 +10,9 @@ hosts wrote, then what they may read. Between two cycles the program acts only t
 were set before, as a PLC's encoder cams do; so what a host writes counts from the next cycle on.
 """
 
+from collections import deque
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from plc_adapters.contract import (
     LAPS_MAX,
@@ -36,6 +37,17 @@ from plc_adapters.mailbox.table import (
     MAGIC_TEXT,
     next_sequence,
 )
+
+SCANS_WAITING_MAX = 4096
+"""Readings of a scanner of its own that its server has not taken yet; the oldest goes first."""
+
+
+class Scan(NamedTuple):
+    """A piece as a scanner of its own has read it."""
+
+    piece_id: int
+    codes: tuple[bytes, ...]
+    read_us: int
 
 
 @dataclass(slots=True)
@@ -87,6 +99,10 @@ class PlcProgram:
         self._plc = plc
         self._memory = memory
         self._scanner = file.belt.scanner
+        self.read_elsewhere: deque[Scan] | None = (
+            None if file.scanner is None else deque(maxlen=SCANS_WAITING_MAX)
+        )
+        """What a scanner of its own has read and its server has not taken yet."""
         self._chutes = {row.chute for row in chutes}
         self._next_piece_id = plc.first_piece_id
         self._heartbeat = 0
@@ -148,6 +164,9 @@ class PlcProgram:
         piece.scanned_us = now_us
         self.tally.scanned += 1
         self.tally.no_reads += not reading.codes
+        if self.read_elsewhere is not None:
+            self.read_elsewhere.append(Scan(piece.piece_id, reading.codes, now_us))
+            reading = reading._replace(codes=(), status=ScanStatus.CODES_ELSEWHERE)
         status = reading.status | piece.aborted
         piece.aborted = 0
         self._report(EventKind.SCANNED, status, now_us, piece, station=self._scanner, read=reading)

@@ -369,6 +369,26 @@ class EmulatedSensor(Section):
     excursion_for_ms: Milliseconds = 0
 
 
+class EmulatedScanner(Section):
+    """A scanner that is an AutoID device of its own: the PLC's scan events are without codes."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=15_040, ge=0, le=65_535)
+    """0 for any free one; the status names it."""
+    opcua: ListenOpcua
+    deliver_min_ms: Milliseconds = 5
+    deliver_max_ms: Milliseconds = 30
+    """From a reading until it is told, by chance in between."""
+    untold: Chance = 0.0
+    """Per reading: it is never told."""
+
+    @model_validator(mode="after")
+    def _delivers_in_order(self) -> Self:
+        if self.deliver_min_ms > self.deliver_max_ms:
+            raise ValueError("deliver_min_ms is more than deliver_max_ms; exchange them")
+        return self
+
+
 class EmulatorFile(Section):
     """The whole file; relative paths in it are relative to it."""
 
@@ -392,6 +412,7 @@ class EmulatorFile(Section):
     blinds: list[Blind] = Field(default=[], max_length=10_000)
     slips: list[Slip] = Field(default=[], max_length=10_000)
     halts: list[Halt] = Field(default=[], max_length=10_000)
+    scanner: EmulatedScanner | None = None
     sensors: list[EmulatedSensor] = Field(default=[], max_length=64)
     chances: Chances = Chances()
     faults: Faults = Faults()

@@ -8,11 +8,16 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from plc_adapters.emulator.build import Sorter
 from plc_adapters.emulator.front import Front, HostWrite
 from plc_adapters.emulator.modbus_front import ModbusFront
+from plc_adapters.emulator.scanner import Scanner
 from plc_adapters.emulator.sensors import Sensors
+
+if TYPE_CHECKING:
+    from plc_adapters.emulator.autoid_front import AutoIdFront
 
 NS_PER_SECOND = 1_000_000_000
 
@@ -28,6 +33,10 @@ class Server:
             lambda address, values: memory.host_write(address, values, self.now_us()),
             Sensors(sorter.file.sensors, self.now_us),
         )
+        self._scanner: Scanner | None
+        self._scanner_front: AutoIdFront | None
+        self._scanner, self._scanner_front = _scanner(sorter)
+        self._scanner_port = 0
         self._stop = asyncio.Event()
         self._started_ns = time.monotonic_ns()
         self._frozen_ns = 0
@@ -65,6 +74,7 @@ class Server:
         return {
             "host": host,
             "port": port,
+            "scanner_port": self._scanner_port,
             "frozen": bool(self._frozen_ns),
             "cable_cut": self.now_us() < self._cut_until_us,
         }
@@ -77,9 +87,15 @@ class Server:
         """
         try:
             await self._listen()
+            scanner = self._sorter.file.scanner
+            if scanner is not None and self._scanner_front is not None:
+                address = scanner.host, scanner.port
+                _, self._scanner_port = await self._scanner_front.listen(address)
             await self._run(on_second)
         finally:
             await self._front.end()
+            if self._scanner_front is not None:
+                await self._scanner_front.end()
 
     async def _listen(self) -> None:
         """Take connections from now on; the port chosen first is kept."""
@@ -111,12 +127,28 @@ class Server:
                 await self._watch_cable(now_us)
                 sorter.program.cycle(now_us)
                 await self._front.after_cycle()
+                if self._scanner is not None and self._scanner_front is not None:
+                    await self._scanner.tell_due(self.now_us(), self._scanner_front)
                 next_us += cycle_us
             if time.monotonic_ns() >= second_ns:
                 second_ns += NS_PER_SECOND
                 on_second()
             wait_us = cycle_us if self._frozen_ns else next_us - self.now_us()
             await asyncio.sleep(max(0, wait_us) / 1e6)
+
+
+def _scanner(sorter: Sorter) -> "tuple[Scanner, AutoIdFront] | tuple[None, None]":
+    """Return the scanner of its own and its server, where the file has one.
+
+    Raises:
+        EmulatorConfigError: a certificate can't be used.
+    """
+    settings, scans = sorter.file.scanner, sorter.program.read_elsewhere
+    if settings is None or scans is None:
+        return None, None
+    from plc_adapters.emulator.autoid_front import AutoIdFront  # noqa: PLC0415 - as below
+
+    return Scanner(settings, sorter.file.seed, scans), AutoIdFront(settings.opcua)
 
 
 def _front(sorter: Sorter, host_write: HostWrite, sensors: Sensors) -> Front:

@@ -9,7 +9,6 @@ import pytest
 
 from plc_adapters.autoid.client import AutoIdScanner
 from plc_adapters.autoid.codes import CodeFilter
-from plc_adapters.autoid.device_clock import SAMPLES_MIN
 from plc_adapters.autoid.settings import ScannerSettings
 from plc_adapters.autoid.tie import Result, Window
 from plc_adapters.emulator.autoid_front import DEVICE, OWN, TRIGGER_FIELD, AutoIdFront
@@ -73,7 +72,7 @@ class Eye:
         return self.scanner
 
     async def clock_known(self) -> None:
-        await until(lambda: len(self.scanner._device_clock._samples) >= SAMPLES_MIN)
+        await until(lambda: self.scanner.knows_clock)
 
     def look(self) -> list[Result]:
         self.seen += self.scanner.take()
