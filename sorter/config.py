@@ -17,6 +17,7 @@ from plc_adapters.modbus.profiles import PROFILES, ProfileName, beyond_limits, f
 from plc_adapters.modbus.tls import TLS_PORT
 from plc_adapters.opcua.nodes import NodeMap
 from plc_adapters.opcua.settings import OpcuaLink
+from sorter.config_push import Push
 from sorter.config_scanners import OpcuaEndpoint, Scanner, expect_apart
 from sorter.config_section import LinkTls, Name, Port, Section
 from sorter.config_sensors import SENSORS_MAX, AnySensors, expect_distinct
@@ -281,6 +282,7 @@ class SiteFile(Section):
     http: Http = Http()
     journal: JournalSettings = JournalSettings()
     upstream: Upstream | None = None
+    push: Push | None = None
     lines: list[AnyLine] = Field(min_length=1, max_length=32)
     sensor_links: list[AnySensors] = Field(default=[], max_length=SENSORS_MAX)
 

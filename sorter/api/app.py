@@ -66,15 +66,19 @@ class MetricsResponse(Response):
     media_type = "text/plain"
 
 
-class Upstream(Protocol):
-    """Asks the upstream host, beside the serving of HTTP."""
+class Beside(Protocol):
+    """Works beside the serving of HTTP."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+
+class Upstream(Beside, Protocol):
+    """Asks the upstream host."""
 
     @property
     def status(self) -> HostStatus:
         """How it stands with the host."""
-
-    async def run(self) -> None:
-        """Ask until cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,8 @@ class Face:
     """What garbage collection costs this process."""
     sensors: SensorBoardReader | None = None
     """None where the site has none."""
+    pusher: Beside | None = None
+    """Pushes the metrics; None where they are only scraped."""
 
     def line(self, name: str) -> tuple[ProcessView, LineView]:
         """Return a line by name; ProblemError where there is none of that name."""
@@ -115,13 +121,13 @@ def create_app(face: Face) -> FastAPI:
             await face.store.open()
         except (UnavailableError, OSError) as error:
             _logger.warning("going on without the database for now: %s", error)
-        asking = asyncio.create_task(face.upstream.run()) if face.upstream else None
+        beside = [asyncio.create_task(each.run()) for each in (face.upstream, face.pusher) if each]
         try:
             yield
         finally:
-            if asking:
-                asking.cancel()
-                await asyncio.gather(asking, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await face.jobs.close()
             await face.store.close()
 

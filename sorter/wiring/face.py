@@ -5,8 +5,11 @@ from sorter.api.server import serve
 from sorter.centre.asker import Asker, Limits
 from sorter.centre.host import HttpHost
 from sorter.config import SiteFile, Upstream
+from sorter.config_push import Push
 from sorter.errors import ConfigError
-from sorter.outlets.pauses import GcWatch
+from sorter.outlets.metrics import Exposition
+from sorter.outlets.pauses import GcPauses, GcWatch
+from sorter.outlets.push import Pusher
 from sorter.outlets.questions import QuestionReader
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
 from sorter.outlets.sensor_board import SensorBoardReader
@@ -32,6 +35,8 @@ def run_face(site: SiteFile) -> None:
         )
     state = StatePaths(site.site.state_dir)
     state.make()
+    asker = asker_of(site.upstream, state) if site.upstream else None
+    pauses = GcWatch().start().pauses
     face = Face(
         site.site.name,
         BoardReader(state.line_board),
@@ -41,13 +46,30 @@ def run_face(site: SiteFile) -> None:
         Desk(site, state.jobs),
         Shadows(state.shadows),
         [line.name for line in site.lines],
-        asker_of(site.upstream, state) if site.upstream else None,
-        GcWatch().start().pauses,
+        asker,
+        pauses,
         SensorBoardReader(state.sensor_board) if site.sensor_links else None,
+        pusher_of(site.push, site, state, asker, pauses) if site.push else None,
     )
     app = create_app(face)
     settle_memory()
     serve(app, site.http.host, site.http.port)
+
+
+def pusher_of(
+    settings: Push, site: SiteFile, state: StatePaths, asker: Asker | None, pauses: GcPauses
+) -> Pusher:
+    """Return what pushes the metrics; it reads the boards with readers of its own."""
+    exposition = Exposition(
+        site.site.name,
+        BoardReader(state.line_board),
+        RecorderBoardReader(state.recorder_board),
+        Shadows(state.shadows),
+        (lambda: asker.status) if asker else None,
+        pauses,
+        SensorBoardReader(state.sensor_board) if site.sensor_links else None,
+    )
+    return Pusher(settings.gateway, site.site.name, exposition.registry, settings.every_s)
 
 
 def asker_of(settings: Upstream, state: StatePaths) -> Asker:

@@ -56,6 +56,7 @@ def samples(tmp_path: Path) -> list[Any]:
 
 def test_promtool_takes_configuration_and_rules() -> None:
     promtool("check", "config", "prometheus.yml")
+    promtool("check", "config", "--agent", "agent.yml")
     promtool("check", "rules", "sorter.rules.yml", "sorter.alerts.yml")
 
 

@@ -23,6 +23,7 @@ from sorter.config import (
     Upstream,
     load_site,
 )
+from sorter.config_push import Push
 from sorter.config_scanners import Scanner, ScannerCodes, ScannerLink, Tie
 from sorter.config_sensors import ModbusSensor, ModbusSensors, SensorGateway
 from sorter.errors import Exit
@@ -33,6 +34,7 @@ SECTIONS: list[tuple[type[BaseModel], tuple[str, ...]]] = [
     (Network, ("network",)),
     (Store, ("store",)),
     (Http, ("http",)),
+    (Push, ("push",)),
     (JournalSettings, ("journal",)),
     (Upstream, ("upstream",)),
     (Line, ("lines",)),
