@@ -33,6 +33,8 @@ NO_LINE = 0xFFFF
 """Line of an event that no line's PLC reported."""
 LAPS_MAX = 255
 """Highest lap number a piece can reach; plans set a far lower limit."""
+PEER_STALE_NS = 5_000_000_000
+"""A heartbeat in the other seat that was last seen to move so long ago stands still."""
 UNKNOWN = -1
 """Weight or length that was not measured. A scale's or camera's zero means unknown as well."""
 
@@ -349,11 +351,15 @@ class LinkStatus:
     takeovers: int = 0
     """Times that this host was granted the line after it had stood by."""
     silence_seen_ns: int = 0
-    """When a standby last saw that the PLC has no living host; 0 for never."""
+    """When a standby last saw that the PLC needs another host; 0 for never."""
     takeover_ns: int = 0
     """Time the last takeover took, from then to the last piece answered; 0 before the first."""
     peer_seen_ns: int = 0
     """When the heartbeat in the other seat was last seen to move; 0 for never."""
+
+    def has_peer(self, now_ns: int) -> bool:
+        """Return whether the host in the other seat was seen alive lately."""
+        return self.peer_seen_ns > 0 and now_ns - self.peer_seen_ns < PEER_STALE_NS
 
 
 class Adapter(Protocol):

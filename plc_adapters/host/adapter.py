@@ -105,7 +105,7 @@ class HostAdapter:
         self._resume = resume
         self._paired = True
         self._granted = self._claims = False
-        self._vigil.since_ns = 0
+        self._vigil.begin()
         self.status.standby = True
         self.status.fenced = False
         self._ring.gate.follow(self._ring.gate.accepted, self._ring.gate.delivered)
@@ -275,8 +275,10 @@ class HostAdapter:
             # Another host was told them: nothing is missing, only this one must learn anew.
             self.status.missed_count = missed
             self.status.relearnings += 1
-        if self._vigil.is_due(header, now_ns) or self._is_ours(header):
-            self.status.silence_seen_ns = self._vigil.since_ns or now_ns
+        is_due = self._vigil.is_due(header, now_ns)
+        if is_due or self._is_ours(header):
+            if is_due or not self._claims:
+                self.status.silence_seen_ns = self._vigil.due_ns or now_ns
             self._claims = True
             self._next_watch_ns = now_ns
             await self._ask_for_grant(wire)
@@ -292,7 +294,7 @@ class HostAdapter:
     async def _see_peer(self, wire: Wire) -> None:
         """Look now and then whether the other seat's host, which may stand by, is alive."""
         now_ns = self._clock()
-        if now_ns < self._next_peer_ns:
+        if not self._paired or now_ns < self._next_peer_ns:
             return
         self._next_peer_ns = now_ns + PEER_LOOK_NS
         other = seat_address((self._link.seat + 1) % SEATS)

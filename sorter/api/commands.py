@@ -13,7 +13,16 @@ PAGE_MAX = 200
 """Commands told at once."""
 
 Action = Literal[
-    "activate", "rollback", "start", "wait", "lock", "unlock", "pre_advice", "shadow", "release"
+    "activate",
+    "rollback",
+    "start",
+    "wait",
+    "lock",
+    "unlock",
+    "pre_advice",
+    "shadow",
+    "release",
+    "switch",
 ]
 
 

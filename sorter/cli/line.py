@@ -1,4 +1,4 @@
-"""``sorter line release``: what an operator tells a running line."""
+"""``sorter line release, switch``: what an operator tells a running line."""
 
 import orjson
 import typer
@@ -17,12 +17,15 @@ first, or it will be again.
 Example: sorter line release --line loop-1 --why "encoder wheel cleaned" --config site.toml
 """
 
+SWITCH_HELP = """Hand a line over to the host that stands by, such as before an update of this one.
+
+No piece is late for it: this host answers until the PLC has granted the line to the other one, and
+stands by from then on. Refused, with 1, where no other host stands by.
+
+Example: sorter line switch --line loop-1 --why "update" --config site.toml
+"""
+
 app = typer.Typer(no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep ``release`` a command of its own, also while it is the only one."""
 
 
 @app.command("release", help=RELEASE_HELP)
@@ -38,3 +41,17 @@ def release(config: Config, why: Why, line: LineName = "", as_json: AsJson = Fal
         return
     told = "quarantine released" if answer["was_quarantined"] else "was not quarantined"
     typer.echo(f"line {chosen.name}: {told}")
+
+
+@app.command("switch", help=SWITCH_HELP)
+def switch(config: Config, why: Why, line: LineName = "", as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Hand a line over."""
+    site = load_site(config)
+    chosen = line_of(site, line)
+    answer = LineClient(StatePaths(site.site.state_dir)).ask(
+        {"command": "switch", "line": chosen.name, "who": os_user(), "why": why}
+    )
+    if as_json:
+        typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
+        return
+    typer.echo(f"line {chosen.name}: the other host has it, under epoch {answer['epoch']}")

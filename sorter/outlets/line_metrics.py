@@ -117,9 +117,6 @@ LABELLED_COUNTERS = (
 )
 """Counters of a line that are children of one metric: metric, help, label, counter to label."""
 
-PEER_STALE_NS = 5_000_000_000
-"""A heartbeat in the other seat that was last seen to move so long ago stands still."""
-
 COVERED_COUNTERS = frozenset({"scans", "discharged"})
 """Counters that are the sums of others here."""
 
@@ -297,7 +294,7 @@ def _link(families: Families, lines: Lines) -> Iterator[Metric]:
     )
     yield families.line_gauge(
         "line_peer_alive", "1 while the heartbeat of a host in the other seat moves.", lines,
-        lambda line: float(has_peer(line)),
+        lambda line: float(line.link.has_peer(line.published_ns)),
     )  # fmt: skip
     yield families.line_gauge(
         "plc_events_unread", "Events in the PLC's ring not read when its header was.", lines,
@@ -308,12 +305,6 @@ def _link(families: Families, lines: Lines) -> Iterator[Metric]:
 def _machine(line: LineView) -> dict[str, float]:
     now = machine_word(line.link.machine_state)
     return {word: float(word == now) for word in MACHINE_WORDS}
-
-
-def has_peer(line: LineView) -> bool:
-    """Return whether this host, having the line, saw another one's heartbeat move lately."""
-    seen_ns = line.link.peer_seen_ns
-    return seen_ns > 0 and line.published_ns - seen_ns < PEER_STALE_NS
 
 
 def _of_link(field: str, line: LineView) -> float:

@@ -35,7 +35,7 @@ class Command:
     at: str
     """ISO 8601, UTC."""
     action: str
-    """activate, rollback, start, wait, lock, unlock, pre_advice, shadow,
+    """activate, rollback, start, wait, lock, unlock, pre_advice, shadow, switch,
     release (of a quarantine)."""
     who: str
     why: str

@@ -21,6 +21,7 @@ from sorter.ports import HOST_ANSWER, HostAnswer
 from sorter.wiring.control_client import HOST_ANSWERS_MAX, check_owner
 from sorter.wiring.orders import NOW, Order
 from sorter.wiring.plan_life import PlanLife
+from sorter.wiring.switch_over import SwitchOver
 
 REQUEST_BYTES_MAX = 16_384
 CONNECTIONS_MAX = 32
@@ -117,6 +118,14 @@ class Release(_Request):
     why: Text
 
 
+class Switch(_Request):
+    """Hand the line over to the host that stands by."""
+
+    command: Literal["switch"]
+    who: Text
+    why: Text
+
+
 class State(_Request):
     """Tell what is active, waiting, locked; and of the versions those below a number."""
 
@@ -125,7 +134,7 @@ class State(_Request):
     limit: Annotated[int, Field(strict=True, ge=1, le=PAGE_MAX)] = PAGE_MAX
 
 
-_AnyRequest = Activate | RollBack | Lock | Release | Shadow | Reload | HostAnswers | State
+_AnyRequest = Activate | RollBack | Lock | Release | Shadow | Reload | HostAnswers | Switch | State
 _REQUEST: TypeAdapter[_AnyRequest] = TypeAdapter(
     Annotated[_AnyRequest, Field(discriminator="command")]
 )
@@ -134,15 +143,22 @@ _REQUEST: TypeAdapter[_AnyRequest] = TypeAdapter(
 class Control:
     """Serves the commands of all lines of a process."""
 
-    def __init__(self, path: Path, lives: Mapping[str, PlanLife]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lives: Mapping[str, PlanLife],
+        switches: Mapping[str, SwitchOver] | None = None,
+    ) -> None:
         """Serve nothing yet.
 
         Args:
             path: The socket; one left by an earlier process is replaced.
             lives: By name of the line.
+            switches: Likewise; lines without one can't be handed over.
         """
         self._path = path
         self._lives = lives
+        self._switches = switches or {}
         self._connections = 0
 
     async def run(self) -> None:
@@ -218,6 +234,15 @@ class Control:
             )
         return orjson.dumps({"ok": True, **answer}) + b"\n"
 
+    async def _switch(self, life: PlanLife, request: Switch) -> dict[str, Any]:
+        switch = self._switches.get(request.line)
+        if switch is None:
+            alone = f"line {request.line}: this host runs it alone; see 'sorter run --standby'"
+            raise CommandError(Refusal.REFUSED, alone)
+        answer = await switch.run()
+        await life.note_switch(request.who, request.why)
+        return answer
+
     async def _do(self, request: _AnyRequest) -> dict[str, Any]:  # noqa: PLR0911 - one a command
         life = self._lives.get(request.line)
         if life is None:
@@ -243,6 +268,8 @@ class Control:
                 return await life.shadow(request.version, request.who, request.why)
             case Reload():
                 return await life.reload_pre_advice(request.who, request.why)
+            case Switch():
+                return await self._switch(life, request)
             case HostAnswers():
                 return {"taken": _take(life.desk, request.answers)}
             case State():

@@ -45,6 +45,7 @@ from sorter.wiring.notify import Notifier, Watchdog
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.plan_life import PlanLife
 from sorter.wiring.process import settle_memory, stop_on_signals
+from sorter.wiring.switch_over import SwitchOver
 
 BEAT_S = 0.1
 """Pause between two words to the board that this process lives."""
@@ -145,7 +146,13 @@ async def run_line(site: SiteFile, *, standby: bool = False) -> None:
     notifier = Notifier()
     notifier.say("READY=1", f"STATUS=lines {', '.join(names)}")
     try:
-        control = Control(socket_path(state), {line.loop.name: line.life for line in lines})
+        control = Control(
+            socket_path(state),
+            {line.loop.name: line.life for line in lines},
+            {line.loop.name: SwitchOver(line.loop.name, line.adapter, clock) for line in lines}
+            if standby
+            else {},
+        )
         watchdog = Watchdog(notifier)
         queue_max = site.journal.queue_batches_max
         await _run(lines, board, committing, queue_max, control, stop, watchdog)

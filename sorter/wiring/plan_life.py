@@ -166,6 +166,11 @@ class PlanLife:
                 _logger.warning("line %s: quarantine released, by %s: %s", self.name, who, why)
             return {"line": self.name, "quarantined": False, "was_quarantined": was}
 
+    async def note_switch(self, who: str, why: str) -> None:
+        """Keep that the line was handed over to another host."""
+        async with self._turn:
+            await self._note("switch", who, why)
+
     async def shadow(self, version: int, who: str, why: str) -> dict[str, Any]:
         """Have a version decide beside the active one from now on; 0 for none.
 

@@ -267,10 +267,10 @@ def test_nobody_alive_is_told_from_nobody_granted() -> None:
     vigil = Vigil(grace_ns=100)
     assert not vigil.is_due(header(3, 0), 1)
     assert vigil.is_due(header(3, 1), 2)
-    assert vigil.since_ns == 2
     assert vigil.is_due(header(3, 1), 5)
-    assert vigil.since_ns == 2
+    assert vigil.due_ns == 2
     assert not vigil.is_due(header(3, 0), 6)
     assert not vigil.is_due(header(0, 1), 10)
     assert not vigil.is_due(header(0, 1), 109)
     assert vigil.is_due(header(0, 1), 110)
+    assert (vigil.since_ns, vigil.due_ns) == (10, 110)
