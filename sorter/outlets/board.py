@@ -310,13 +310,19 @@ class BoardWriter:
             raise ValueError(f"{len(lines)} lines; a board holds 1 to {LINES_MAX}")
         self._clock = clock
         self._terms = len(ledger_terms)
-        self._file = BoardFile(path, line_board(len(lines)), LINE_BOARD_ID, clock.now_ns())
+
+        def name_all(board: Records) -> None:
+            process = board["process"][0]
+            process["counter_names"] = _names(counter_names, COUNTERS_MAX)
+            process["ledger_terms"] = _names(ledger_terms, LEDGER_TERMS_MAX)
+            for number, name in enumerate(lines):
+                board["lines"][0][number]["name"] = to_text(name, 32)
+
+        self._file = BoardFile(
+            path, line_board(len(lines)), LINE_BOARD_ID, clock.now_ns(), fill=name_all
+        )
         self._process = self._file.record["process"][0]
-        self._process["counter_names"] = _names(counter_names, COUNTERS_MAX)
-        self._process["ledger_terms"] = _names(ledger_terms, LEDGER_TERMS_MAX)
         self._rows = self._file.record["lines"][0]
-        for number, name in enumerate(lines):
-            self._rows[number]["name"] = to_text(name, 32)
 
     def line(
         self,

@@ -29,11 +29,13 @@ class BoardFile:
         layout_id: int,
         started_ns: int,
         monotonic: Monotonic = time.monotonic_ns,
+        fill: Callable[[Records], None] = lambda _: None,
     ) -> None:
         """Make a board of zeros; ``layout`` begins with HEAD.
 
         It is complete before it gets its name, so that no reader sees half of one, and readers of
-        the one before find out at their next look.
+        the one before find out at their next look. What readers rely on from the first instant,
+        ``fill`` writes to it; it gets the whole board, shape (1,).
 
         Raises:
             UnavailableError: the file can't be made.
@@ -54,6 +56,7 @@ class BoardFile:
             self.head["started_ns"] = started_ns
             self.head["magic"] = MAGIC
             self.beat()
+            fill(self.record)
             temporary.replace(path)
         except OSError as error:
             raise UnavailableError(

@@ -278,20 +278,25 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 _numbers = itertools.count(1)
 
 
-@pytest.fixture
-def database(postgres: EmbeddedPostgres) -> str:
-    """The address of an empty database."""
+def make_database(server: EmbeddedPostgres) -> str:
+    """Make an empty database on a server; return its address."""
     name = f"t{next(_numbers)}"
 
     async def create() -> None:
-        connection = await asyncpg.connect(postgres.dsn)
+        connection = await asyncpg.connect(server.dsn)
         try:
             await connection.execute(f"CREATE DATABASE {name}")
         finally:
             await connection.close()
 
     asyncio.run(create())
-    return postgres.dsn.replace("/postgres?", f"/{name}?")
+    return server.dsn.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres) -> str:
+    """The address of an empty database."""
+    return make_database(postgres)
 
 
 @pytest.fixture

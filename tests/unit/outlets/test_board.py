@@ -264,6 +264,22 @@ def test_a_reader_never_sees_half_a_copy(tmp_path: Path) -> None:
         process.close()
 
 
+def test_a_board_has_its_names_from_the_instant_it_can_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    replace_file = Path.replace
+
+    def replace_and_look(old: Path, new: Path) -> Path:
+        found = replace_file(old, new)
+        seen.extend(line.name for line in BoardReader(new).read().lines)
+        return found
+
+    monkeypatch.setattr(Path, "replace", replace_and_look)
+    BoardWriter(tmp_path / "line.board", ["a", "b"], ["events"], ["inducted"], SystemClock())
+    assert seen == ["a", "b"]
+
+
 def test_the_journal_and_readiness_are_told(lab: Lab) -> None:
     status = JournalStatus(waiting_batches=3, commits=9, lag_ns=5, problem="磁盘已满: disk full")
     lab.writer.set_journal(status)
