@@ -15,6 +15,7 @@ from pymodbus.exceptions import ConnectionException
 from pymodbus.pdu import ModbusPDU
 
 from plc_adapters.host.wire import LinkError, RefusedError
+from plc_adapters.modbus.pdu import HoldingRegisters
 from plc_adapters.modbus.settings import ModbusLink
 from plc_adapters.modbus.tls import TLS_PORT, client_context, explain
 
@@ -84,6 +85,7 @@ class ModbusWire:
             reconnect_delay=0,
             trace_connect=self._on_connect,
         )
+        self._client.register(HoldingRegisters)
         # The library swallows why a connection failed, and knows no name but the host's in TLS.
         self._client.ctx.call_create = self._create
         self._context = client_context(link.tls) if link.tls else None

@@ -50,9 +50,12 @@ def _run(part: Part, site: SiteFile, standby: bool) -> None:  # noqa: FBT001 - p
     """
     match part:
         case Part.LINE:
+            import uvloop  # noqa: PLC0415
+
             from sorter.wiring.line import run_line  # noqa: PLC0415
 
-            asyncio.run(run_line(site, standby=standby))
+            # Most of what a line does is to wait for short answers over many connections.
+            uvloop.run(run_line(site, standby=standby))
         case Part.RECORDER:
             from sorter.wiring.recorder import run_recorder  # noqa: PLC0415
 

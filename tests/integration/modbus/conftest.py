@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uvloop
 
 from plc_adapters.contract import (
     INSTRUCTION,
@@ -204,6 +205,6 @@ def run_with_plc(tmp_path: Path) -> Callable[..., None]:
             finally:
                 await plc.stop()
 
-        asyncio.run(whole())
+        uvloop.run(whole())
 
     return run

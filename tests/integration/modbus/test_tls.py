@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from plc_adapters.contract import AdapterError, AnswerStatus, EventKind
 from plc_adapters.emulator.config import EmulatorConfigError
@@ -64,7 +65,7 @@ def refusal(tmp_path: Path, settings: tuple[str, ...], used: Tls | None, **chang
         finally:
             await plc.stop()
 
-    return asyncio.run(whole())
+    return uvloop.run(whole())
 
 
 def test_pieces_are_sorted_over_tls(tmp_path: Path, authority: Authority) -> None:
@@ -82,7 +83,7 @@ def test_pieces_are_sorted_over_tls(tmp_path: Path, authority: Authority) -> Non
         finally:
             await plc.stop()
 
-    asyncio.run(whole())
+    uvloop.run(whole())
 
 
 def test_the_name_in_the_certificate_may_be_another_than_the_host(
@@ -102,7 +103,7 @@ def test_the_name_in_the_certificate_may_be_another_than_the_host(
             await wire.close()
             await plc.stop()
 
-    assert asyncio.run(whole()) == [0x1234, 0x5678, 0x4142, 0x4344]
+    assert uvloop.run(whole()) == [0x1234, 0x5678, 0x4142, 0x4344]
 
 
 def test_a_plc_of_another_authority_is_not_trusted(tmp_path: Path, authority: Authority) -> None:
@@ -165,7 +166,7 @@ def test_what_a_plc_says_about_the_hosts_certificate_is_told(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve, args=(listening,))
         thread.start()
-        told = asyncio.run(whole(listening.getsockname()[1]))
+        told = uvloop.run(whole(listening.getsockname()[1]))
         thread.join()
     assert wanted in told
 
@@ -190,7 +191,7 @@ def test_a_host_without_a_certificate_reads_nothing(tmp_path: Path, authority: A
         finally:
             await plc.stop()
 
-    assert asyncio.run(whole()) == b""
+    assert uvloop.run(whole()) == b""
 
 
 def test_a_plain_host_at_a_secure_port_gets_no_register(
@@ -220,7 +221,7 @@ def test_a_cut_secure_link_heals(tmp_path: Path, authority: Authority) -> None:
         finally:
             await plc.stop()
 
-    asyncio.run(whole())
+    uvloop.run(whole())
 
 
 @pytest.mark.parametrize("broken", ["missing", "garbage", "mismatch", "ca"])
@@ -256,4 +257,4 @@ def test_an_emulator_names_a_certificate_it_cannot_use(
         await plc.start()
 
     with pytest.raises(EmulatorConfigError, match=r"listen\.tls\.certificate: .*none\.pem"):
-        asyncio.run(whole())
+        uvloop.run(whole())
