@@ -1,10 +1,11 @@
 """What the PLC does with instructions: echo, refusals, what it holds, where pieces leave."""
 
-from plc_adapters.commissioning.context import REACT_S, Context
+from plc_adapters.commissioning.context import Context
 from plc_adapters.commissioning.findings import Mark, Moment, Verdict
 from plc_adapters.commissioning.pictures import WRITTEN
 from plc_adapters.commissioning.seats import answer_name
 from plc_adapters.contract import AnswerStatus, DischargeStatus, EventKind, Records
+from plc_adapters.mailbox.sequences import distance
 
 TRIES = 3
 """Pieces tried, at most, for the questions that need a piece that is still on its way."""
@@ -16,20 +17,20 @@ async def check_echo(check: Context) -> bool:
     """An instruction is echoed at all, by an event; False if it is not."""
     session = check.session
     sequence = await session.instruct(check.stranger, [])
-    echo = await session.echo_of(sequence, REACT_S)
+    echo = await session.echo_of(sequence, check.react_s)
     status = int(echo["status"][0]) if echo is not None else 0
-    echoed = check.result.judge(
+    echoed = check.judge(
         Mark.ECHO,
         holds=echo is not None,
         seen=f"instruction {sequence}: {answer_name(status)}"
         if echo is not None
-        else f"instruction {sequence}: no event of kind 3 in {REACT_S:.0f} s",
+        else f"instruction {sequence}: no event of kind 3 in {check.react_s:.0f} s",
         advice="take the next instruction from the granted seat in every cycle, and echo each one "
         "by an event of kind 3 (instructed) with its sequence in instruction_sequence",
     )
     if not echoed:
         return False
-    check.result.judge(
+    check.judge(
         Mark.UNKNOWN_PIECE,
         holds=status == AnswerStatus.UNKNOWN_PIECE,
         seen=answer_name(status),
@@ -37,10 +38,10 @@ async def check_echo(check: Context) -> bool:
     )
     await session.settle()
     consumed = session.header.consumed[session.seat]
-    check.result.judge(
+    check.judge(
         Mark.CONSUMED,
-        holds=consumed == session.given,
-        seen=f"consumed is {consumed}, instruction {session.given} was echoed",
+        holds=distance(consumed, sequence) >= 0,
+        seen=f"consumed is {consumed}, instruction {sequence} was echoed",
         advice="write the sequence of the last instruction taken from each seat to consumed: a "
         "host that reconnects goes on from there",
     )
@@ -51,9 +52,9 @@ async def check_refusals(check: Context) -> None:
     """What must be refused without looking for the piece."""
     session = check.session
     sequence = await session.instruct(check.stranger, [], spoil_check=1)
-    echo = await session.echo_of(sequence, REACT_S)
+    echo = await session.echo_of(sequence, check.react_s)
     status = int(echo["status"][0]) if echo is not None else 0
-    check.result.judge(
+    check.judge(
         Mark.CHECK_SUM,
         holds=status == AnswerStatus.MALFORMED,
         seen=f"sum off by one: {answer_name(status)}",
@@ -64,9 +65,9 @@ async def check_refusals(check: Context) -> None:
         check.result.skip(Mark.UNKNOWN_CHUTE, "the machine has every chute there can be", "-")
         return
     sequence = await session.instruct(check.stranger, [check.strange_chute])
-    echo = await session.echo_of(sequence, REACT_S)
+    echo = await session.echo_of(sequence, check.react_s)
     status = int(echo["status"][0]) if echo is not None else 0
-    check.result.judge(
+    check.judge(
         Mark.UNKNOWN_CHUTE,
         holds=status == AnswerStatus.MALFORMED,
         seen=f"chute {check.strange_chute}: {answer_name(status)}",
@@ -91,7 +92,7 @@ async def check_pieces(check: Context) -> None:
             await session.instruct(piece, chutes, lap=lap, revision=revision)
             for chutes, revision in wanted
         ]
-        answers = [await session.echo_of(sequence, REACT_S) for sequence in sequences]
+        answers = [await session.echo_of(sequence, check.react_s) for sequence in sequences]
         if _status(answers[0]) == AnswerStatus.ACCEPTED:
             _judge_held(check, answers, first, second)
             await _watch_out(check, scan, answers, second)
@@ -131,7 +132,7 @@ def _judge_held(check: Context, answers: list[Records | None], first: int, secon
     told = [answer_name(_status(answer)) for answer in answers]
     held = [int(a["chutes"][0][0]) if a is not None else 0 for a in answers]
     accepted, again, revised = answers
-    check.result.judge(
+    check.judge(
         Mark.HELD,
         holds=accepted is not None
         and held[0] == first
@@ -143,7 +144,7 @@ def _judge_held(check: Context, answers: list[Records | None], first: int, secon
         advice="keep the first instruction of a piece and lap, answer 3 (refused_held) to another "
         "whose revision is not higher, and echo what is held after the answer",
     )
-    check.result.judge(
+    check.judge(
         Mark.REVISION,
         holds=_status(revised) == AnswerStatus.ACCEPTED
         and held[2] == second
@@ -162,9 +163,9 @@ async def _watch_out(
     session = check.session
     piece = int(scan["piece_id"][0])
     await session.until(
-        lambda: session.last(EventKind.DISCHARGED, piece) is not None, check.plan.piece_s
+        lambda: session.heard.last(EventKind.DISCHARGED, piece) is not None, check.plan.piece_s
     )
-    left = session.last(EventKind.DISCHARGED, piece)
+    left = session.heard.last(EventKind.DISCHARGED, piece)
     draw_handshake(check, scan, answers[0], left)
     if left is None:
         check.result.skip(
@@ -182,7 +183,7 @@ async def _watch_out(
             "open the chutes and empty them, and check again",
         )
         return
-    check.result.judge(
+    check.judge(
         Mark.SORTED,
         holds=status == DischargeStatus.SORTED and at == chute,
         seen=f"piece {piece} told to leave at chute {chute}: {name} at chute {at}",
@@ -192,7 +193,7 @@ async def _watch_out(
 
 def _was_shut(check: Context, piece: int) -> bool:
     """Whether the piece came round again because its chute was not free."""
-    scan = check.session.last(EventKind.SCANNED, piece)
+    scan = check.session.heard.last(EventKind.SCANNED, piece)
     return scan is not None and int(scan["status"][0]) & 0x70 != 0
 
 
@@ -207,14 +208,18 @@ def draw_handshake(
         if event is None:
             return
         moments.append((int(session.clock_map.to_host_ns(event["plc_time_ms"])[0]), what, True))
-        seen_ns = session.seen_ns.get(int(event["sequence"][0]))
+        seen_ns = session.heard.seen_ns.get(int(event["sequence"][0]))
         if seen_ns is not None:
             moments.append((seen_ns, read, False))
 
-    plc(session.last(EventKind.INDUCTED, int(scan["piece_id"][0])), "inducted", "induction read")
+    plc(
+        session.heard.last(EventKind.INDUCTED, int(scan["piece_id"][0])),
+        "inducted",
+        "induction read",
+    )
     plc(scan, "scanned", "scan read")
     if echo is not None:
-        written_ns = session.written_ns.get(int(echo["instruction_sequence"][0]))
+        written_ns = session.told.written_ns.get(int(echo["instruction_sequence"][0]))
         if written_ns is not None:
             moments.append((written_ns, WRITTEN, False))
     plc(echo, "instruction taken", "echo read")

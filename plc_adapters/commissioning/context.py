@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from plc_adapters.commissioning.findings import Result
+from plc_adapters.commissioning.findings import Mark, Result
 from plc_adapters.commissioning.session import Session
 from plc_adapters.contract import CHUTE_NUMBER_MAX, EventKind, Records
 
 REACT_S = 3.0
 """What a PLC gets to do something that takes it a cycle or two; only a failure waits so long."""
+REACT_CYCLES = 10
+"""Cycles that it gets at least, if they take longer than that."""
 PIECE_S = 30.0
 """What is waited for a piece, at most, if nothing else is asked for."""
 LOAD_S = 10.0
@@ -48,9 +50,34 @@ class Context:
     """Scans answered so far."""
 
     @property
+    def react_s(self) -> float:
+        """What this PLC gets to do something that takes it a cycle or two."""
+        return max(REACT_S, REACT_CYCLES * self.result.measured.cycle_ms / 1000)
+
+    def judge(self, mark: Mark, *, holds: bool, seen: str, advice: str) -> bool:
+        """Add ok or fail; or that it can't be judged, as there are always events still to be read.
+
+        Where they come faster than the PLC's answers let them be read, what is missed may stand
+        among them. Returns whether it holds.
+        """
+        if holds or not self.is_behind():
+            return self.result.judge(mark, holds=holds, seen=seen, advice=advice)
+        self.result.skip(
+            mark,
+            f"not judged, as the PLC tells faster than its answers let it be read; {seen}",
+            "make answers faster, let more registers be read at once, or run fewer pieces, and "
+            "check again",
+        )
+        return False
+
+    def is_behind(self) -> bool:
+        """Whether reading has not caught up for half of what the PLC gets to react in."""
+        return self.session.heard.behind_s(self.session.clock()) >= self.react_s / 2
+
+    @property
     def stranger(self) -> int:
         """A piece id that no piece on the sorter has."""
-        newest = self.session.last(EventKind.INDUCTED)
+        newest = self.session.heard.last(EventKind.INDUCTED)
         known = int(newest["piece_id"][0]) if newest is not None else 0
         return (known + NO_PIECE) & 0xFFFF_FFFF or NO_PIECE
 

@@ -11,6 +11,8 @@ from plc_adapters.mailbox.table import EVENT_SLOT, MAGIC_TEXT, SEATS, image_size
 
 WATCH_S = 1.0
 """How long heartbeat, clock and seats are watched."""
+BEATS_MIN, WATCH_S_MAX = 2, 5.0
+"""So many heartbeats are waited for, and so long at most: a cycle may be a slow one."""
 DRIFT_MAX = 0.05
 """By how much the PLC's clock may go wrong while it is watched, beside what reading it takes."""
 _OTHER: dict[ByteOrder, ByteOrder] = {"big": "little", "little": "big"}
@@ -95,7 +97,9 @@ async def watch(session: Session, result: Result) -> Watched:
     began_ns, before = session.clock(), session.measured.request_us[-1]
     heads = [await session.seat_head(seat) for seat in range(SEATS)]
     beats, last_beat, longest_us = 0, first.heartbeat, before
-    while session.clock() - began_ns < WATCH_S * 1e9:
+    while (elapsed_s := (session.clock() - began_ns) / 1e9) < WATCH_S or (
+        beats < BEATS_MIN and elapsed_s < WATCH_S_MAX
+    ):
         header = await session.look()
         longest_us = max(longest_us, session.measured.request_us[-1])
         beats += (header.heartbeat - last_beat) & 0xFFFF

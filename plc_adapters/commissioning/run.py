@@ -118,7 +118,7 @@ async def _all(check: Context) -> None:
         )
     if check.plan.read_only or too_slow:
         _judge_requests(check)
-        judge_machine(result, session.header.machine_state, session.machine, all_events=True)
+        judge_machine(result, session.header.machine_state, session.heard.machine, all_events=True)
         why = "answers come so late that all else would be misjudged" if too_slow else "looked only"
         how = "make answers faster first" if too_slow else "check again without --read-only"
         _skip_rest(result, why, how)
@@ -133,7 +133,7 @@ async def _all(check: Context) -> None:
     await seats.check_take_over(check)
     ring.judge_events(check)
     judge_machine(
-        result, session.header.machine_state, session.machine,
+        result, session.header.machine_state, session.heard.machine,
         all_events=result.verdict_of(Mark.EVENTS) is Verdict.OK,
     )  # fmt: skip
     _judge_requests(check)
@@ -149,7 +149,9 @@ async def _with_the_grant(check: Context) -> None:
     torn = check.result.verdict_of(Mark.WHOLE_SLOTS) is Verdict.FAIL
     tell("instructions: echo and refusals", 0.15)
     if torn or not await answering.check_echo(check):
-        why = "slots are torn" if torn else "the PLC does not echo"
+        echoes = check.result.verdict_of(Mark.ECHO) is not Verdict.FAIL
+        why = "the PLC does not echo" if not echoes else "echoes come too late to judge"
+        why = "slots are torn" if torn else why
         if torn:
             check.result.skip(Mark.ECHO, why, "write slots whole first, and check again")
         answering.skip_all(check, why)

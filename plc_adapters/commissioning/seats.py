@@ -1,6 +1,6 @@
 """Who may instruct: grant, second host, silence, take-over; and the seat left clean."""
 
-from plc_adapters.commissioning.context import REACT_S, Context
+from plc_adapters.commissioning.context import Context
 from plc_adapters.commissioning.findings import Mark, Verdict
 from plc_adapters.contract import AnswerStatus, DischargeStatus, EventKind
 from plc_adapters.mailbox.codec import SeatHead
@@ -26,7 +26,7 @@ async def check_seat(check: Context) -> bool:
     wrote = await session.beat()
     await session.settle(CYCLES)
     kept = await session.seat_head(session.seat)
-    if not check.result.judge(
+    if not check.judge(
         Mark.ONE_WRITER,
         holds=kept == wrote,
         seen=f"wrote epoch {session.claim}, heartbeat {wrote.heartbeat}; after {CYCLES} cycles "
@@ -35,12 +35,12 @@ async def check_seat(check: Context) -> bool:
         "for a copy or an initialisation that runs in every cycle",
     ):
         return False
-    session.given = header.consumed[session.seat]
+    session.told.given = header.consumed[session.seat]
     session.beating = True
     granted = await session.until(lambda: _holds(check), WATCHDOG_S_MAX)
     waited_ms = (session.clock() - began_ns) / 1e6
     header = session.header
-    return check.result.judge(
+    return check.judge(
         Mark.GRANT,
         holds=granted,
         seen=f"epoch {session.claim} granted in {waited_ms:.0f} ms at most"
@@ -68,7 +68,7 @@ async def check_second_host(check: Context) -> None:
     header = await session.look()
     taken = header.granted_epoch == higher
     await session.write_head(other, SeatHead(0, 0, 0))
-    check.result.judge(
+    check.judge(
         Mark.SECOND_HOST,
         holds=not taken,
         seen=f"epoch {higher} claimed beside living epoch {session.claim}: "
@@ -86,11 +86,11 @@ async def check_fencing(check: Context) -> None:
     session, refused = check.session, check.session.header.refused_count
     lower = session.claim - 1
     sequence = await session.instruct(check.stranger, [], epoch=lower)
-    echo = await session.echo_of(sequence, REACT_S)
+    echo = await session.echo_of(sequence, check.react_s)
     await session.settle()
     counted = session.header.refused_count - refused
     status = int(echo["status"][0]) if echo is not None else 0
-    check.result.judge(
+    check.judge(
         Mark.LOWER_EPOCH,
         holds=status == AnswerStatus.REFUSED_EPOCH and counted == 1,
         seen=f"epoch {lower} below granted {session.claim}: {answer_name(status)}, "
@@ -101,9 +101,9 @@ async def check_fencing(check: Context) -> None:
     other = 1 - session.seat
     consumed = session.header.consumed[other]
     sequence = await session.instruct_from(other, consumed, session.claim, check.stranger)
-    echo = await session.echo_of(sequence, REACT_S)
+    echo = await session.echo_of(sequence, check.react_s)
     status = int(echo["status"][0]) if echo is not None else 0
-    check.result.judge(
+    check.judge(
         Mark.OTHER_SEAT,
         holds=status == AnswerStatus.REFUSED_EPOCH,
         seen=f"the granted epoch from seat {other}: {answer_name(status)}",
@@ -121,11 +121,11 @@ async def check_silence(check: Context) -> None:
     session = check.session
     session.answer = None
     check.tell("the host falls silent: pieces go to the default chute", 0.8)
-    began_ns, mark = session.clock(), session.expected
+    began_ns, mark = session.clock(), session.heard.expected
     session.beating = False
     noticed = await session.until(lambda: bool(session.header.host_silent), WATCHDOG_S_MAX)
     took_ms = (session.clock() - began_ns) / 1e6
-    check.result.judge(
+    check.judge(
         Mark.SILENT_HOST,
         holds=noticed,
         seen=f"host_silent after {took_ms:.0f} ms"
@@ -143,8 +143,8 @@ async def check_silence(check: Context) -> None:
     await _check_defaulted(check, mark)
     session.beating = True
     await session.beat()
-    back = await session.until(lambda: not session.header.host_silent, REACT_S)
-    check.result.judge(
+    back = await session.until(lambda: not session.header.host_silent, check.react_s)
+    check.judge(
         Mark.HOST_BACK,
         holds=back and _holds(check),
         seen="host_silent cleared, the epoch kept" if back else "host_silent stays 1",
@@ -162,7 +162,7 @@ async def _check_lower_claim(check: Context) -> None:
     header = await session.look()
     taken = header.granted_epoch == lower
     await session.write_head(other, SeatHead(0, 0, 0))
-    check.result.judge(
+    check.judge(
         Mark.LOWER_CLAIM,
         holds=not taken,
         seen=f"epoch {lower} claimed after {session.claim}: "
@@ -186,7 +186,7 @@ async def _check_defaulted(check: Context, since: int) -> None:
         await session.until(lambda: bool(defaulted()), check.plan.piece_s)
     wrong = _discharges(check, since, DischargeStatus.DEFAULT_NO_INSTRUCTION)
     if defaulted():
-        check.result.judge(
+        check.judge(
             Mark.DEFAULTED,
             holds=True,
             seen=f"{defaulted()} pieces, status 3 (default_host_silent)",
@@ -203,7 +203,7 @@ async def _check_defaulted(check: Context, since: int) -> None:
 def _discharges(check: Context, since: int, status: DischargeStatus) -> int:
     return sum(
         1
-        for event in check.session.events
+        for event in check.session.heard.events
         if event["kind"][0] == EventKind.DISCHARGED
         and event["status"][0] == status
         and distance(int(event["sequence"][0]), since) >= 0
@@ -220,23 +220,25 @@ async def check_take_over(check: Context) -> None:
     session.beating = False
     await session.write_head(old_seat, SeatHead(0, old_epoch, session.acknowledged))
     session.seat, session.claim = 1 - old_seat, old_epoch + 1
-    session.given = consumed[session.seat]
+    session.told.given = consumed[session.seat]
     session.beating = True
     began_ns = session.clock()
     taken = await session.until(lambda: _holds(check), WATCHDOG_S_MAX)
     took_ms = (session.clock() - began_ns) / 1e6
     status = 0
-    echoes = check.result.verdict_of(Mark.ECHO) is Verdict.OK
+    # Without them nobody knows which slot the PLC looks at, or hears what it says.
+    told = check.result.verdict_of
+    echoes = told(Mark.ECHO) is Verdict.OK and told(Mark.CONSUMED) is Verdict.OK
     if taken and echoes:
         before = session.header.consumed[old_seat]
         sequence = await session.instruct_from(old_seat, before, old_epoch, check.stranger)
-        echo = await session.echo_of(sequence, REACT_S)
+        echo = await session.echo_of(sequence, check.react_s)
         status = int(echo["status"][0]) if echo is not None else 0
-    check.result.judge(
+    check.judge(
         Mark.TAKE_OVER,
         holds=taken and (status == AnswerStatus.REFUSED_EPOCH or not echoes),
         seen=f"seat {session.seat} granted after {took_ms:.0f} ms; the old host's instruction: "
-        + (answer_name(status) if echoes else "not checked, as the PLC does not echo")
+        + (answer_name(status) if echoes else "not checked, as echo or consumed is not right")
         if taken
         else f"seat {session.seat} not granted in {WATCHDOG_S_MAX:.0f} s",
         advice="grant the higher epoch of the other seat once the granted host is silent, and "

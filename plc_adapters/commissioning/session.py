@@ -4,16 +4,14 @@ It is not the adapter of a running line: it keeps everything it saw, heals nothi
 purpose what a host must not do. One request at a time, each timed.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Literal, NamedTuple
-
-import numpy as np
+from typing import Literal
 
 from plc_adapters.commissioning.findings import Measured
-from plc_adapters.commissioning.machine import MachineWatch
-from plc_adapters.contract import INSTRUCTION, DischargeStatus, EventKind, Records
+from plc_adapters.commissioning.heard import Heard
+from plc_adapters.commissioning.told import Said, Told
+from plc_adapters.contract import EventKind, Records
 from plc_adapters.host.wire import MailboxLink, Wire
 from plc_adapters.mailbox.clock_map import ClockMap
 from plc_adapters.mailbox.codec import (
@@ -25,37 +23,21 @@ from plc_adapters.mailbox.codec import (
     decode_seat_head,
     encode_seat_head,
 )
-from plc_adapters.mailbox.sequences import advance, distance, oldest_kept
+from plc_adapters.mailbox.sequences import advance, distance
 from plc_adapters.mailbox.table import (
     EVENT_SLOT,
     HEADER,
-    INSTRUCTION_SLOT,
-    INSTRUCTION_SLOTS,
     SEAT_HEAD,
     event_address,
     instruction_address,
     seat_address,
 )
 
-EVENTS_KEPT_MAX = 20_000
-"""Events kept for the verdicts, the newest."""
 TIMES_KEPT_MAX = 200_000
 """Round trips kept for the histogram, the newest."""
-OUTSTANDING_MAX = INSTRUCTION_SLOTS - 1
-"""Instructions without echo; one less than the slots, as the wrap skips one."""
 NS_PER_MS = 1_000_000
-GAP_S = 1.0
-"""How long an event that the header counts may stay away from its slot."""
 STANDING_CYCLE_S = 0.05
 """What a PLC cycle is taken for while its heartbeat stands still."""
-
-COUNTED_KEPT_MAX = 4096
-"""Sequences for which the counts of pieces up to them are known, the newest."""
-DEFAULTED = (
-    DischargeStatus.DEFAULT_NO_INSTRUCTION,
-    DischargeStatus.DEFAULT_HOST_SILENT,
-    DischargeStatus.DEFAULT_LAP_LIMIT,
-)
 
 ByteOrder = Literal["big", "little"]
 
@@ -77,23 +59,6 @@ class Terms:
     def of(cls, link: MailboxLink) -> "Terms":
         """Copy them from a link."""
         return cls(**{field.name: getattr(link, field.name) for field in fields(cls)})
-
-
-class Counts(NamedTuple):
-    """Pieces that the events up to a sequence told of."""
-
-    inducted: int = 0
-    ended: int = 0
-    defaulted: int = 0
-
-
-@dataclass(slots=True)
-class Sent:
-    """An instruction that was written."""
-
-    written_ns: int
-    kept: bool
-    """Whether its echo is wanted, not only that there was one."""
 
 
 class Session:
@@ -118,45 +83,18 @@ class Session:
         self.acknowledging = True
         self.answer: Callable[[Records], list[int]] | None = None
         """Chutes for a scan; None: scans are not answered."""
-        self.expected = 1
         self.acknowledged = 0
-        self.events: deque[Records] = deque(maxlen=EVENTS_KEPT_MAX)
-        self.raw: dict[int, list[int]] = {}
-        """Slots as first read, of the events not acknowledged yet."""
-        self.sent: dict[int, Sent] = {}
-        """Instructions without echo, by sequence."""
-        self.echoes: dict[int, Records] = {}
-        """Echoes by the sequence of their instruction."""
-        self.written_ns: dict[int, int] = {}
-        """When an instruction whose echo is kept was written."""
-        self.seen_ns: dict[int, int] = {}
-        """When the event of a sequence was read."""
-        self.counted: dict[int, Counts] = {0: Counts()}
-        """What the events up to a sequence told of."""
+        self.heard = Heard(EventDecoder(terms.word_order, terms.string_byte_order))
+        self.told = Told(InstructionEncoder(terms.word_order))
         self.at_wrap: list[int] = []
         """The slot of sequence 0 as it stood when the sequence wrapped."""
-        self.given = 0
-        """Sequence of the last instruction written."""
         self.clock_map = ClockMap()
-        self._decoder = EventDecoder(terms.word_order, terms.string_byte_order)
-        self._encoder = InstructionEncoder(terms.word_order)
-        self.gaps: list[int] = []
-        """Sequences that the header counted and no slot ever held."""
-        self.machine = MachineWatch()
-        self.overwritten = 0
-        """Events that were gone before they were read."""
-        self._gap_since_ns = 0
         self._owed = 0
         """Events read and not acknowledged to the PLC yet."""
         self._beats = 0
         self._beat_at_ns = 0
         self._look_at_ns = 0
         self._poll_at_ns = 0
-
-    @property
-    def malformed(self) -> int:
-        """Slots so far that broke a rule of the layout."""
-        return self._decoder.malformed
 
     # Requests.
 
@@ -220,10 +158,7 @@ class Session:
         """Take up the ring at the oldest event that is not acknowledged."""
         header = await self.look()
         self.acknowledged = header.acknowledged
-        self.expected = advance(header.acknowledged, 1)
-        oldest = oldest_kept(header.head_sequence, header.event_slots)
-        if distance(oldest, self.expected) > 0:
-            self.expected = oldest
+        self.heard.begin(header, self.clock())
 
     async def step(self) -> None:
         """One turn: beat if due, read what came, answer scans; else wait a poll period."""
@@ -232,11 +167,11 @@ class Session:
         if self.clock() >= self._look_at_ns:
             self._look_at_ns = self.clock() + self.terms.heartbeat_ms * NS_PER_MS
             await self.look()
-            self._pass_gap()
-        full = await self._poll()
-        if self.acknowledging and distance(advance(self.expected, -1), self.acknowledged) > 0:
+            self.heard.pass_gap(self.header, self.clock())
+        await self._poll()
+        if self.acknowledging and distance(self.heard.newest, self.acknowledged) > 0:
             await self._acknowledge()
-        if not full:
+        if not self.heard.more:
             self._poll_at_ns = self.clock() + self.terms.poll_period_ms * NS_PER_MS
 
     async def until(self, holds: Callable[[], bool], limit_s: float) -> bool:
@@ -257,98 +192,42 @@ class Session:
             await self.step()
             await self.look()
 
-    async def _poll(self) -> bool:
-        """Read the slots expected next; True if all asked for held an event."""
-        slots = self.header.event_slots
-        wanted = min(self.terms.words_per_read // EVENT_SLOT.size, slots - self.expected % slots)
-        registers = await self.read(event_address(self.expected, slots), wanted * EVENT_SLOT.size)
+    async def _poll(self) -> None:
+        """Read the slots expected next."""
+        slots, before = self.header.event_slots, self.heard.expected
+        wanted = min(self.terms.words_per_read // EVENT_SLOT.size, slots - before % slots)
+        registers = await self.read(event_address(before, slots), wanted * EVENT_SLOT.size)
         now_ns = self.clock()
-        before = self.expected
-        events, self.expected = self._decoder.decode(registers, before)
-        came = distance(self.expected, before)
-        for place in range(came):
-            sequence = advance(before, place)
-            at = place * EVENT_SLOT.size
-            self.raw[sequence] = registers[at : at + EVENT_SLOT.size]
-            self.seen_ns[sequence] = now_ns
-        for row in range(len(events)):
-            await self._take(events[row : row + 1], now_ns)
-        if came:
-            self._gap_since_ns = 0
-            self._count(events, advance(self.expected, -1))
-        if self.expected < before:
+        for event in self.heard.take(registers, now_ns):
+            await self._react(event, now_ns)
+        if self.heard.expected < before:
             self.at_wrap = await self.read(event_address(0, slots), EVENT_SLOT.size)
-        return came == wanted
 
-    def _pass_gap(self) -> None:
-        """Go past an event that the header counted and that does not come."""
-        header = self.header
-        behind = distance(header.head_sequence, self.expected)
-        if header.head_sequence == 0 or behind < 0:
-            self._gap_since_ns = 0
-            return
-        lost = distance(oldest_kept(header.head_sequence, header.event_slots), self.expected)
-        if lost > 0:
-            self.overwritten += lost
-            self.expected = advance(self.expected, lost)
-        elif self._gap_since_ns == 0:
-            self._gap_since_ns = self.clock()
-        elif self.clock() - self._gap_since_ns > GAP_S * 1e9:
-            self.gaps.append(self.expected)
-            self.expected = advance(self.expected, 1)
-            self._gap_since_ns = 0
-
-    def _count(self, events: Records, newest: int) -> None:
-        """Carry the counts of pieces on to the newest sequence read."""
-        counts = self.counted[next(reversed(self.counted))]
-        for event in events:
-            ended = event["kind"] == EventKind.DISCHARGED
-            counts = Counts(
-                counts.inducted + bool(event["kind"] == EventKind.INDUCTED),
-                counts.ended + bool(ended),
-                counts.defaulted + bool(ended and event["status"] in DEFAULTED),
-            )
-            self.counted[int(event["sequence"])] = counts
-        self.counted[newest] = counts
-        for known in (self.counted, self.seen_ns):
-            while len(known) > COUNTED_KEPT_MAX:
-                del known[next(iter(known))]
-
-    async def _take(self, event: Records, now_ns: int) -> None:
-        """Keep an event; pair an echo with its instruction; answer a scan."""
-        self.events.append(event)
-        self.machine.hear(event[0])
+    async def _react(self, event: Records, now_ns: int) -> None:
+        """Pair an echo with its instruction; answer a scan."""
         kind = int(event["kind"][0])
         if kind == EventKind.INSTRUCTED:
-            sequence = int(event["instruction_sequence"][0])
-            sent = self.sent.pop(sequence, None)
+            sent = self.told.hear(event)
             if sent is not None:
-                if sent.kept:
-                    self.echoes[sequence] = event
                 self.measured.answer_us.append((now_ns - sent.written_ns) // 1000)
         elif kind == EventKind.SCANNED and self.answer is not None:
             chutes = self.answer(event)
-            if chutes and len(self.sent) < OUTSTANDING_MAX:
+            if chutes and self.told.room > 0:
                 piece, lap = int(event["piece_id"][0]), int(event["lap"][0])
                 await self.instruct(piece, chutes, lap=lap)
 
     async def _acknowledge(self) -> None:
         """Acknowledge all that was read: with the next heartbeat, at once if a quarter waits."""
         slots = self.header.event_slots
-        newest = advance(self.expected, -1)
+        newest = self.heard.newest
         waiting = distance(newest, self.acknowledged)
-        for sequence in [s for s in self.raw if distance(newest, s) >= 0]:
-            del self.raw[sequence]
+        self.heard.forget_up_to(newest)
         self.acknowledged = newest
         self._owed += waiting
         if self.beating and self._owed > slots // 4:
             await self.beat()
 
     # Instructions.
-
-    def next_sequence(self) -> int:
-        """Return the sequence that the next instruction takes."""
-        return advance(self.given, 1)
 
     async def instruct(
         self,
@@ -361,68 +240,35 @@ class Session:
         spoil_check: int = 0,
     ) -> int:
         """Write one instruction in this host's seat; return its sequence."""
-        self.given = self.next_sequence()
-        slot = self._encoded(
-            self.given, piece_id, chutes, lap, revision, self.claim if epoch is None else epoch
-        )
-        check = INSTRUCTION_SLOT.field("check").offset
-        slot[check] = slot[check] + spoil_check & 0xFFFF
-        self.written_ns[self.given] = now_ns = self.clock()
-        self.sent[self.given] = Sent(now_ns, kept=True)
-        await self.write(instruction_address(self.seat, self.given), slot)
-        return self.given
+        self.told.given = sequence = self.told.next_sequence()
+        said = Said(piece_id, self.claim if epoch is None else epoch, tuple(chutes), lap, revision)
+        slot = self.told.encode(sequence, said, self.header.plc_time_ms, spoil_check)
+        self.told.note(sequence, self.clock(), kept=True)
+        await self.write(instruction_address(self.seat, sequence), slot)
+        return sequence
 
     async def instruct_from(self, seat: int, consumed: int, epoch: int, piece_id: int) -> int:
         """Write an instruction in another seat, after the one taken there; return its sequence."""
         sequence = advance(consumed, 1)
-        slot = self._encoded(sequence, piece_id, [], 0, 0, epoch)
+        slot = self.told.encode(sequence, Said(piece_id, epoch), self.header.plc_time_ms)
+        self.told.note(sequence, self.clock(), kept=True)
         await self.write(instruction_address(seat, sequence), slot)
-        self.sent[sequence] = Sent(self.clock(), kept=True)
         return sequence
 
     async def burst(self, piece_id: int, count: int) -> list[int]:
         """Write instructions for a piece that does not exist, as many a request as fit."""
         written: list[int] = []
-        room = self.terms.words_per_write // INSTRUCTION_SLOT.size
-        while len(written) < count:
-            first = self.next_sequence()
-            side_by_side = INSTRUCTION_SLOTS - first % INSTRUCTION_SLOTS
-            run = min(count - len(written), room, side_by_side)
-            sequences = [advance(first, place) for place in range(run)]
-            # The wrap ends a run: the sequence after the highest stands in another slot.
-            sequences = [s for s in sequences if distance(s, first) == s - first]
+        said, told = Said(piece_id, self.claim), self.told
+        for run in told.runs(count, self.terms.words_per_write):
             slots: list[int] = []
-            for sequence in sequences:
-                slots += self._encoded(sequence, piece_id, [], 0, 0, self.claim)
-            now_ns = self.clock()
-            for sequence in sequences:
-                self.sent[sequence] = Sent(now_ns, kept=False)
-            self.given = sequences[-1]
-            await self.write(instruction_address(self.seat, first), slots)
-            written += sequences
+            for sequence in run:
+                slots += told.encode(sequence, said, self.header.plc_time_ms)
+                told.note(sequence, self.clock(), kept=False)
+            await self.write(instruction_address(self.seat, run[0]), slots)
+            written += run
         return written
-
-    def _encoded(
-        self, sequence: int, piece_id: int, chutes: list[int], lap: int, revision: int, epoch: int
-    ) -> list[int]:
-        """Return the registers of an instruction."""
-        instruction = np.zeros(1, INSTRUCTION)
-        instruction["sequence"], instruction["epoch"] = sequence, epoch
-        instruction["piece_id"], instruction["lap"] = piece_id, lap
-        instruction["revision"], instruction["disposition"] = revision, 1
-        instruction["chutes"][0, : len(chutes)] = chutes
-        deadline = np.array([self.header.plc_time_ms], np.uint32)
-        registers: list[int] = self._encoder.encode(instruction, deadline)[0].tolist()
-        return registers
 
     async def echo_of(self, sequence: int, limit_s: float) -> Records | None:
         """Take turns until an instruction is echoed; None if it was not in time."""
-        await self.until(lambda: sequence in self.echoes, limit_s)
-        return self.echoes.get(sequence)
-
-    def last(self, kind: EventKind, piece_id: int | None = None) -> Records | None:
-        """Return the newest event of a kind (and piece); None if there is none."""
-        for event in reversed(self.events):
-            if event["kind"][0] == kind and piece_id in (None, int(event["piece_id"][0])):
-                return event
-        return None
+        await self.until(lambda: sequence in self.told.echoes, limit_s)
+        return self.told.echoes.get(sequence)

@@ -66,8 +66,9 @@ class ModbusFront:
         except RuntimeError:
             raise ListenError(why_not(*address)) from None
         self._server = server
-        if isinstance(server.transport, asyncio.Server):
-            host, port = server.transport.sockets[0].getsockname()[:2]
+        # Not every event loop's server is asyncio's own.
+        for listening in getattr(server.transport, "sockets", ()):
+            host, port = listening.getsockname()[:2]
             return host, port
         return address
 

@@ -43,6 +43,27 @@ def test_a_plc_without_faults_passes(make_plc: MakePlc, settings: tuple[str, ...
     assert not any(plc.sorter.memory.registers[SEATS_AT])
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("faults.answer_ms=60",),
+        ("faults.answer_ms=97", "plc.host_watchdog_ms=3000"),
+        ("plc.cycle_ms=100",),
+        ("plc.cycle_ms=600", "plc.host_watchdog_ms=5000"),
+    ],
+    ids=str,
+)
+def test_a_slow_plc_is_not_blamed_for_what_cannot_be_judged(
+    make_plc: MakePlc, settings: tuple[str, ...]
+) -> None:
+    """It tells faster than its answers let it be read, or its cycle is as long as a piece's way."""
+    result = asyncio.run(checked(make_plc(*settings), plan=replace(PLAN, first_chute_ms=0)))
+    assert marks(result, Verdict.FAIL) == set(), [f for f in result.findings if f.verdict == "fail"]
+    late = [f for f in result.findings if f.seen.startswith("not judged")]
+    assert all(f.verdict is Verdict.UNCHECKED and "make answers faster" in f.advice for f in late)
+    assert bool(late) == ("answer_ms" in settings[0])
+
+
 def test_a_sequence_near_its_end_is_taken_over_the_wrap(make_plc: MakePlc) -> None:
     result = asyncio.run(checked(make_plc("plc.first_sequence=4294967000")))
     assert result.verdict_of(Mark.WRAP) is Verdict.OK
