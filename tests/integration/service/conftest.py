@@ -4,17 +4,19 @@ import asyncio
 import itertools
 import json
 import os
+import queue
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import asyncpg
 import pytest
@@ -124,6 +126,14 @@ def until(condition: Callable[[], Any], what: str) -> None:
         time.sleep(0.05)
 
 
+def take_lines(stream: IO[str], lines: "queue.SimpleQueue[str]") -> None:
+    """Hand on every line and "" at the end: a PLC whose words nobody takes would stop."""
+    with stream:
+        for line in stream:
+            lines.put(line)
+    lines.put("")
+
+
 class Centre:
     """A site's files, its PLC, its service and its database."""
 
@@ -134,6 +144,7 @@ class Centre:
         self.plc: subprocess.Popen[str] | None = None
         self.service: subprocess.Popen[bytes] | None = None
         self.status: dict[str, Any] = {}
+        self._told: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.pieces = pieces
         self._write_files()
 
@@ -161,13 +172,14 @@ class Centre:
         for setting in settings:
             command += ["--set", setting]
         self.plc = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.plc.stdout is not None
+        self._told = queue.SimpleQueue()
+        threading.Thread(target=take_lines, args=(self.plc.stdout, self._told)).start()
         self.read_plc()
 
     def read_plc(self) -> dict[str, Any]:
         """The PLC's next status line; it has one every second."""
-        assert self.plc is not None
-        assert self.plc.stdout is not None
-        line = self.plc.stdout.readline()
+        line = self._told.get(timeout=WAIT_S)
         assert line, "the emulated sorter ended"
         self.status = json.loads(line)
         return self.status
@@ -262,8 +274,6 @@ class Centre:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-        if self.plc is not None and self.plc.stdout is not None:
-            self.plc.stdout.close()
 
 
 @pytest.fixture(scope="package")
