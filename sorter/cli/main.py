@@ -26,6 +26,7 @@ from sorter.cli import (
     trace,
 )
 from sorter.errors import Exit, SorterError
+from sorter.wiring.logs import speaks_json
 
 EXIT_CODES = """
 Exit codes: 0 all well; 1 what was checked is not so; 2 wrong arguments; 3 a file is wrong;
@@ -77,10 +78,16 @@ def main() -> NoReturn:
 
 
 def tell(error: SorterError | TableError | AdapterError) -> Exit:
-    """Print an error's lines to standard error and return the exit code it asks for."""
+    """Print an error's lines to standard error and return the exit code it asks for.
+
+    A process of the service says it in the form of its log.
+    """
     problems = [str(error)] if isinstance(error, AdapterError) else error.problems
     for problem in problems:
-        typer.echo(f"sorter: {problem}", err=True)
+        if speaks_json():
+            logging.getLogger(__name__).critical("%s", problem)
+        else:
+            typer.echo(f"sorter: {problem}", err=True)
     if isinstance(error, SorterError):
         return error.exit_code
     return Exit.CONFIG if isinstance(error, TableError) else Exit.UNAVAILABLE

@@ -41,8 +41,10 @@ def run(
     """Run the service, or one part of it."""
     site = load_site(config)
     if part is None:
+        from sorter.wiring.logs import set_up_logging  # noqa: PLC0415
         from sorter.wiring.supervisor import Supervisor  # noqa: PLC0415
 
+        set_up_logging("service")
         asyncio.run(Supervisor(site, config, standby=standby).run())
     else:
         from sorter.wiring.parts import run_part  # noqa: PLC0415

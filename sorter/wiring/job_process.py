@@ -20,8 +20,9 @@ from routing_tables.errors import TableError
 from sorter.config import Line, SiteFile
 from sorter.errors import Exit, SorterError
 from sorter.wiring.advice import load_advice
+from sorter.wiring.logs import set_up_logging
 from sorter.wiring.plan_jobs import check, compare, keep, prove, try_out
-from sorter.wiring.process import end_with_parent, set_up_logging
+from sorter.wiring.process import end_with_parent
 
 NICENESS = 15
 """The line goes first, whatever a job has to do."""
@@ -42,7 +43,7 @@ Progress = Callable[[str, float], None]
 def main() -> None:
     """Do the job."""
     end_with_parent()
-    set_up_logging()
+    set_up_logging("job")
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     ending = Ending()

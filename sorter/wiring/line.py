@@ -296,7 +296,7 @@ def _end_alone(line: RunningLine, error: BaseException | None) -> None:
     """Tell that a line has ended while the others go on."""
     line.adapter.status.problem = str(error)
     line.outlet.publish(line.tracking, line.adapter.status)
-    _logger.error("%s; the other lines go on", error)
+    _logger.error("%s; the other lines go on", error, extra={"line": line.loop.name})
 
 
 def _is_fenced(task: asyncio.Task[None]) -> bool:

@@ -7,6 +7,7 @@ from plc_adapters.autoid.tied_adapter import ScannerStatus
 from plc_adapters.contract import LinkStatus, MachineState, machine_word
 from sorter.line.books import Counter
 from sorter.line.tracking import Tracking
+from sorter.wiring.logs import Outages
 
 QUARANTINED = (
     "line %s: quarantined: its pieces are found elsewhere than sent; all go to the chutes for that "
@@ -42,10 +43,13 @@ class LineWords:
         """
         self._name = name
         self._scanners = scanners
-        self._scanner_problems = dict.fromkeys((n for n, _ in scanners), ScannerStatus().problem)
+        self._of_scanners = {
+            n: Outages(_logger, f"line {name}: scanner {n}", name, ScannerStatus().problem)
+            for n, _ in scanners
+        }
         self._tracking = tracking
         self._status = status
-        self._problem = LinkStatus().problem
+        self._of_link = Outages(_logger, f"line {name}", name, LinkStatus().problem)
         self._quarantined = False
         self._outside = int(tracking.counters[Counter.INDUCTED_OUTSIDE_EXECUTE])
         self._outside_told = False
@@ -53,18 +57,13 @@ class LineWords:
 
     def tell(self) -> None:
         """Look at the line."""
-        if self._status.problem != self._problem:
-            self._problem = self._status.problem
-            _logger.warning("line %s: %s", self._name, self._problem or "all well again")
+        self._of_link.note(self._status.problem)
         for name, status in self._scanners:
-            if status.problem != self._scanner_problems[name]:
-                self._scanner_problems[name] = status.problem
-                told = status.problem or "all well again"
-                _logger.warning("line %s: scanner %s: %s", self._name, name, told)
+            self._of_scanners[name].note(status.problem)
         if self._tracking.quarantined != self._quarantined:
             self._quarantined = self._tracking.quarantined
             if self._quarantined:
-                _logger.error(QUARANTINED, self._name)
+                _logger.error(QUARANTINED, self._name, extra={"line": self._name})
         self._tell_inductions()
 
     def _tell_inductions(self) -> None:
@@ -74,7 +73,10 @@ class LineWords:
             self._outside_state = state
         outside = int(self._tracking.counters[Counter.INDUCTED_OUTSIDE_EXECUTE])
         if outside > self._outside and not self._outside_told:
-            _logger.warning(OUTSIDE_EXECUTE, self._name, machine_word(self._outside_state))
+            _logger.warning(
+                OUTSIDE_EXECUTE, self._name, machine_word(self._outside_state),
+                extra={"line": self._name},
+            )  # fmt: skip
             self._outside_told = True
         self._outside = outside
         if state in INDUCTING:

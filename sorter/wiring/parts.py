@@ -4,8 +4,9 @@ import asyncio
 from enum import StrEnum
 
 from sorter.config import SiteFile
+from sorter.wiring.logs import set_up_logging
 from sorter.wiring.paths import StatePaths
-from sorter.wiring.process import end_with_parent, set_up_logging
+from sorter.wiring.process import end_with_parent
 from sorter.wiring.state_lock import held
 
 
@@ -37,7 +38,7 @@ def run_part(part: Part, site: SiteFile, *, standby: bool = False) -> None:
         UnavailableError: another such process runs on this state_dir.
     """
     end_with_parent()
-    set_up_logging()
+    set_up_logging(part)
     with held(StatePaths(site.site.state_dir).lock(part), f"{part} process"):
         _run(part, site, standby)
 

@@ -1,9 +1,8 @@
-"""What every process of the service does alike: logs, signals, the garbage collector, its end."""
+"""What every process of the service does alike: signals, the garbage collector, its end."""
 
 import asyncio
 import ctypes
 import gc
-import logging
 import os
 import signal
 import sys
@@ -15,17 +14,6 @@ PARENT_VARIABLE = "SORTER_PARENT_PID"
 GC_THRESHOLD = 50_000
 """Allocations between young collections once the start-up objects are frozen: measured, a full
 collection over 200,000 live containers takes 15 ms, over frozen ones nothing."""
-
-
-def set_up_logging() -> None:
-    """Log one line per event to standard error."""
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def end_with_parent() -> None:

@@ -11,6 +11,7 @@ from sorter.outlets.board import RecorderBoardWriter
 from sorter.outlets.pauses import GcWatch
 from sorter.outlets.record import Recording
 from sorter.store.records import RecordStore
+from sorter.wiring.logs import Outages
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.plan_records import PlanRecorder
 from sorter.wiring.process import settle_memory, stop_on_signals
@@ -41,6 +42,7 @@ class Recorder:
             seats[SENSOR_STREAM] = site.seat
         self._recording = Recording(self._state.journal, seats, store)
         self._problem = "the database was not reached yet"
+        self._outages = Outages(_logger, "", told=self._problem)
         self._watch = GcWatch()
         self._board.set_gc(self._watch.pauses)
 
@@ -87,9 +89,8 @@ class Recorder:
             await asyncio.to_thread(line.follower.remove_read, line.recorded, self._keep_bytes)
 
     def _set_problem(self, problem: str) -> None:
-        if problem != self._problem:
-            self._problem = problem
-            _logger.warning("%s", problem or "the database takes records")
+        self._problem = problem
+        self._outages.note(problem, "the database takes records")
 
     async def _beat(self) -> None:
         while True:

@@ -36,6 +36,7 @@ def test_an_unreachable_plc_is_named_and_waited_for(centre: Centre) -> None:
     assert f"127.0.0.1:{centre.plc_port}" in told(centre, "loop")
     centre.start_plc()
     centre.wait_ready()
+    assert centre.log().count("can't connect") == 1, "an outage is told once"
 
 
 def test_a_wrong_layout_version_is_named(centre: Centre) -> None:

@@ -1,5 +1,6 @@
 """The service sorts, answers and records; and loses nothing when its processes are killed."""
 
+import json
 import os
 import signal
 import time
@@ -8,6 +9,9 @@ import pytest
 
 from plc_adapters.contract import DischargeStatus
 from tests.integration.service.conftest import Centre, until
+
+LOG_LINES_MAX = 50
+"""More than a start and an end are worth telling."""
 
 
 def assert_nothing_is_lost_or_doubled(centre: Centre) -> None:
@@ -64,6 +68,10 @@ def test_pieces_are_sorted_recorded_and_told(centre: Centre) -> None:
     assert status == 200
     assert lines["lines"][0]["name"] == "loop"
     assert centre.get("/lines/loop/chutes")[0] == 200
+    # Every line of the log is one JSON object, and their number has nothing to do with the pieces'.
+    log = [json.loads(line) for line in centre.log().splitlines()]
+    assert {"service", "line", "recorder", "face"} >= {each["process"] for each in log} >= {"line"}
+    assert len(log) < LOG_LINES_MAX < centre.pieces
 
 
 @pytest.mark.parametrize("part", ["line", "recorder", "face"])
