@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from plc_adapters.contract import (
+    EVENT,
     INSTRUCTION,
     AdapterError,
     AnswerStatus,
     DischargeStatus,
     EventKind,
+    MachineState,
     Records,
     Resume,
 )
@@ -91,6 +93,29 @@ def test_events_come_in_order_and_instructions_are_echoed(
             await asyncio.sleep(0.01)
 
     run_with_plc(peer, scenario)
+
+
+def test_the_machines_state_comes_as_it_was_told(run_with_plc: RunWithPlc, peer: Peer) -> None:
+    waited = [
+        MachineState.PACKML_SUSPENDED, MachineState.PACKML_UNSUSPENDING,
+        MachineState.PACKML_EXECUTE,
+    ]  # fmt: skip
+
+    def told(host: Host) -> list[int]:
+        events = host.all() if host.events else np.empty(0, EVENT)
+        states: list[int] = events["status"][events["kind"] == EventKind.MACHINE_STATE].tolist()
+        return states
+
+    async def scenario(plc: Plc) -> None:
+        host = Host(plc.adapter())
+        await host.open()
+        status = host.adapter.status
+        await host.turn_until(
+            lambda: told(host) == waited and status.machine_state == MachineState.PACKML_EXECUTE
+        )
+        await host.adapter.close()
+
+    run_with_plc(peer, scenario, "plc.packml=true")
 
 
 def test_sequences_wrap_in_the_other_word_order(run_with_plc: RunWithPlc, peer: Peer) -> None:
