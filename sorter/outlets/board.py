@@ -1,7 +1,7 @@
 """What the line process and the recorder keep in shared memory, written side.
 
-The hot path leaves raw copies in a preallocated buffer (a few microseconds a turn, whatever came);
-ten times a second the buffer is counted in bulk and everything a reader may want is copied.
+A turn is only held (:mod:`sorter.outlets.turn_counts`); ten times a second what is held is counted
+in bulk and everything a reader may want is copied.
 """
 
 import json
@@ -15,12 +15,8 @@ from numpy.typing import NDArray
 from plc_adapters.autoid.tied_adapter import ScannerStatus
 from plc_adapters.contract import (
     CHUTE_NUMBER_MAX,
-    DISPOSITIONS_MAX,
-    EVENT,
     LINES_MAX,
     SCANNERS_MAX,
-    AnswerStatus,
-    EventKind,
     LinkStatus,
     Records,
     Resume,
@@ -35,7 +31,6 @@ from sorter.outlets.layout import (
     LINE_HEAD,
     LINK_NUMBERS,
     NAMES_BYTES,
-    OUTCOMES_MAX,
     PIECES_SHOWN_MAX,
     PROBLEM_BYTES,
     QUEUES,
@@ -50,13 +45,11 @@ from sorter.outlets.layout import (
 )
 from sorter.outlets.mapped import BoardFile
 from sorter.outlets.pauses import GcPauses
-from sorter.ports import BATCH_MAX, BRANDS_MAX, CLASSES_MAX, DECISION, PIECE, Batch, HostCount
+from sorter.outlets.turn_counts import TurnCounts
+from sorter.ports import BRANDS_MAX, CLASSES_MAX, Batch, HostCount
 
 PUBLISH_EVERY_NS = 100_000_000
 """Pause between two copies of a line's state into the board."""
-HELD_MAX = 4 * BATCH_MAX
-"""Events, decisions and ended pieces held back to be counted together; a turn that no longer fits
-has them counted first."""
 
 LINE_BOARD_ID = layout_hash(LINE_HEAD, LINE)
 RECORDER_BOARD_ID = layout_hash(RECORDER)
@@ -109,21 +102,7 @@ class LineBoard:
         self._clock = clock
         self._ledger = ledger
         self._terms = terms
-        self._outcomes = np.zeros((BRANDS_MAX, OUTCOMES_MAX), np.int64)
-        self._class_outcomes = np.zeros((CLASSES_MAX, OUTCOMES_MAX), np.int64)
-        self._ended_by = np.zeros(DISPOSITIONS_MAX, np.int64)
-        self._counts = {
-            name: np.zeros(len(bounds.values) + 1, np.int64) for name, bounds in HISTOGRAMS.items()
-        }
-        self._bounds = {name: np.array(b.values, np.int64) for name, b in HISTOGRAMS.items()}
-        self._totals = dict.fromkeys(HISTOGRAMS, 0)
-        self._events = np.zeros(HELD_MAX, EVENT)
-        self._decisions = np.zeros(HELD_MAX, DECISION)
-        self._answered_ns = np.zeros(HELD_MAX, np.int64)
-        self._ended = np.zeros(HELD_MAX, PIECE)
-        self._event_count = 0
-        self._decision_count = 0
-        self._ended_count = 0
+        self._counts = TurnCounts()
         self._published_ns = 0
 
     def set_plan(
@@ -145,9 +124,10 @@ class LineBoard:
         """
         row = self._row
         row["generation"] += 1
-        self._count()
+        self._counts.count()
         told = {"brands": _names(brands, BRANDS_MAX), "classes": _names(classes, CLASSES_MAX)}
-        for field, counts in (("brands", self._outcomes), ("classes", self._class_outcomes)):
+        counted = {"brands": self._counts.outcomes, "classes": self._counts.class_outcomes}
+        for field, counts in counted.items():
             if told[field] != bytes(row[field]):
                 counts[:] = 0
             row[field] = told[field]
@@ -162,39 +142,16 @@ class LineBoard:
         self, batch: Batch, tracking: TrackingView, link: LinkStatus, answered_ns: int
     ) -> None:
         """Count a turn; ``answered_ns`` is when its instructions were with the PLC, 0 if none."""
-        events, decisions = len(batch.events), len(batch.decisions)
-        if events or decisions:
-            if max(self._event_count + events, self._decision_count + decisions) > HELD_MAX:
-                self._count()
-            start = self._event_count
-            self._event_count = start + events
-            _copy(self._events[start : self._event_count], batch.events)
-        if decisions and answered_ns:
-            start = self._decision_count
-            self._decision_count = start + decisions
-            _copy(self._decisions[start : self._decision_count], batch.decisions)
-            self._answered_ns[start : self._decision_count] = answered_ns
-        if len(batch.pieces):
-            self._hold_ended(batch.pieces)
+        self._counts.hold(batch, answered_ns)
         if self._clock.now_ns() - self._published_ns >= PUBLISH_EVERY_NS:
             self.publish(tracking, link)
-
-    def _hold_ended(self, pieces: Records) -> None:
-        if len(pieces) > HELD_MAX:  # A whole table of them, settled as its PLC started anew.
-            self._count_ended(pieces)
-            return
-        if self._ended_count + len(pieces) > HELD_MAX:
-            self._count()
-        start = self._ended_count
-        self._ended_count = start + len(pieces)
-        _copy(self._ended[start : self._ended_count], pieces)
 
     def publish(self, tracking: TrackingView, link: LinkStatus) -> None:
         """Copy the line's state to the board, whether or not it is time.
 
         To be called now and then while the loop can't turn (its PLC is away), and once at the end.
         """
-        self._count()
+        self._counts.count()
         now_ns = self._clock.now_ns()
         self._published_ns = now_ns
         row = self._row
@@ -207,9 +164,9 @@ class LineBoard:
         row["counters"][: len(tracking.counters)] = tracking.counters
         row["dispositions"][:] = tracking.dispositions
         row["stations"][:] = tracking.stations
-        row["outcomes"][:] = self._outcomes
-        row["class_outcomes"][:] = self._class_outcomes
-        row["ended_by"][:] = self._ended_by
+        row["outcomes"][:] = self._counts.outcomes
+        row["class_outcomes"][:] = self._counts.class_outcomes
+        row["ended_by"][:] = self._counts.ended_by
         row["host"][:] = self.host_counts
         row["queues"][:] = self.queues()
         row["unread"] = _unread(link, tracking.resume)
@@ -219,8 +176,8 @@ class LineBoard:
         row["rate_second"][second % RATE_WINDOW_S] = second
         row["rate_inducted"][second % RATE_WINDOW_S] = ledger["inducted"]
         for name in HISTOGRAMS:
-            row[name]["counts"][:] = self._counts[name]
-            row[name]["total"] = self._totals[name]
+            row[name]["counts"][:] = self._counts.histograms[name]
+            row[name]["total"] = self._counts.totals[name]
         row["chutes"][: len(tracking.chutes)] = tracking.chutes
         row["quarantined"] = tracking.quarantined
         self._show(tracking.in_flight())
@@ -244,42 +201,6 @@ class LineBoard:
         shown["chute"][: len(pieces)] = pieces["chutes"][:, 0]
         shown["inducted_ns"][: len(pieces)] = pieces["inducted_ns"]
         shown["scanned_ns"][: len(pieces)] = pieces["scanned_ns"]
-
-    def _count(self) -> None:
-        """Count what is held, and hold nothing."""
-        events = self._events[: self._event_count]
-        decisions = self._decisions[: self._decision_count]
-        answered_ns = self._answered_ns[: self._decision_count]
-        kind = events["kind"]
-        taken = (kind == EventKind.INSTRUCTED) & (events["status"] == AnswerStatus.ACCEPTED)
-        self._add("slack", events["slack_ms"][taken].astype(np.int64))
-        if len(decisions):
-            self._add("write", (answered_ns - decisions["decided_ns"]) // 1_000)
-            scans = events[kind == EventKind.SCANNED]
-            scanned, answered = _key(scans["boot_id"], scans["sequence"]), answered_ns
-            asked = _key(decisions["boot_id"], decisions["event_sequence"])
-            _, of_scan, of_answer = np.intersect1d(scanned, asked, return_indices=True)
-            heard_ns = scans["host_receive_ns"][of_scan]
-            self._add("answer", (answered[of_answer] - heard_ns) // 1_000)
-        self._count_ended(self._ended[: self._ended_count])
-        self._event_count = 0
-        self._decision_count = 0
-        self._ended_count = 0
-
-    def _count_ended(self, pieces: Records) -> None:
-        outcome = _within(pieces["outcome"], OUTCOMES_MAX)
-        np.add.at(self._outcomes, (_within(pieces["brand"], BRANDS_MAX), outcome), 1)
-        service_class = _within(pieces["service_class"], CLASSES_MAX)
-        np.add.at(self._class_outcomes, (service_class, outcome), 1)
-        np.add.at(self._ended_by, _within(pieces["disposition"], DISPOSITIONS_MAX), 1)
-
-    def _add(self, name: str, values: NDArray[np.int64]) -> None:
-        if not len(values):
-            return
-        counts = self._counts[name]
-        buckets = np.searchsorted(self._bounds[name], values, side="left")
-        counts += np.bincount(buckets, minlength=len(counts))
-        self._totals[name] += int(values.sum())
 
 
 class BoardWriter:
@@ -407,28 +328,12 @@ def _names(names: Sequence[str], limit: int) -> bytes:
     return text
 
 
-def _within(numbers: NDArray[np.uint16], limit: int) -> NDArray[np.uint16]:
-    """Return the numbers, 0 in place of those that an array of this size has no place for."""
-    return np.where(numbers < limit, numbers, 0)
-
-
 def _unread(link: LinkStatus, read: Resume) -> int:
     """Return how far the PLC's newest event was ahead of the newest one read; it may lie back."""
     if link.boot_id != read.boot_id:
         return 0
     ahead = (link.head_sequence - read.sequence) & 0xFFFF_FFFF
     return ahead if ahead < 1 << 31 else 0
-
-
-def _copy(to: Records, records: Records) -> None:
-    """Copy records byte for byte: many times faster than field by field."""
-    opaque = f"V{to.dtype.itemsize}"
-    to.view(opaque)[:] = records.view(opaque)
-
-
-def _key(boot_id: NDArray[np.uint32], sequence: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """Return one number for each event's (boot, sequence)."""
-    return (boot_id.astype(np.uint64) << np.uint64(32)) | sequence
 
 
 def chutes_of_groups(

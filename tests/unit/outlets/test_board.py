@@ -17,7 +17,7 @@ import pytest
 from plc_adapters.contract import DischargeStatus, EventKind
 from sorter.clock import SystemClock
 from sorter.errors import UnavailableError
-from sorter.outlets.board import HELD_MAX, BoardWriter, RecorderBoardWriter, chutes_of_groups
+from sorter.outlets.board import BoardWriter, RecorderBoardWriter, chutes_of_groups
 from sorter.outlets.layout import (
     COUNTERS_MAX,
     HISTOGRAMS,
@@ -30,6 +30,7 @@ from sorter.outlets.layout import (
 )
 from sorter.outlets.mapped import BEAT_STALE_S
 from sorter.outlets.reading import BoardReader, LineView, RecorderBoardReader
+from sorter.outlets.turn_counts import HELD_MAX
 from sorter.ports import BATCH_MAX, DECISION, PIECE, Batch
 
 Lab = Any
