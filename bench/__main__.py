@@ -7,11 +7,22 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import assignment, latency, metrics, protocols, recorder, saturation, swaps, whatif
+from bench import (
+    assignment,
+    failover,
+    latency,
+    metrics,
+    protocols,
+    recorder,
+    saturation,
+    swaps,
+    whatif,
+)
 from bench.report import Report, render, save
 
 BENCHES: dict[str, Callable[..., Report]] = {
     "assignment": assignment.run,
+    "failover": failover.run,
     "latency": latency.run,
     "metrics": metrics.run,
     "protocols": protocols.run,

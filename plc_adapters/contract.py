@@ -319,6 +319,8 @@ class LinkStatus:
     connected: bool = False
     fenced: bool = False
     """Another host holds a higher epoch: this one must not instruct any more."""
+    paired: bool = False
+    """The line has two hosts, each of which stands by while the other one has it."""
     standby: bool = False
     """This host reads along and instructs nothing; it claims once the PLC has no living host."""
     problem: str = "not connected yet"

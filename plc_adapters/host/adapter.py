@@ -73,8 +73,6 @@ class HostAdapter:
         self._claim = 0
         """Epoch this host claims; 0 before the first claim."""
         self._granted = False
-        self._paired = False
-        """Whether this host stands by as soon as another one is granted the line."""
         self._claims = True
         """Whether its beats bear the epoch: without it the PLC does not take this host for its."""
         self._vigil = Vigil(link.silence_ms * NS_PER_MS)
@@ -103,7 +101,7 @@ class HostAdapter:
     def follow(self, resume: Resume) -> None:
         """Stand by: read what another host is told, and claim once the PLC has no living one."""
         self._resume = resume
-        self._paired = True
+        self.status.paired = True
         self._granted = self._claims = False
         self._vigil.begin()
         self.status.standby = True
@@ -294,7 +292,7 @@ class HostAdapter:
     async def _see_peer(self, wire: Wire) -> None:
         """Look now and then whether the other seat's host, which may stand by, is alive."""
         now_ns = self._clock()
-        if not self._paired or now_ns < self._next_peer_ns:
+        if not self.status.paired or now_ns < self._next_peer_ns:
             return
         self._next_peer_ns = now_ns + PEER_LOOK_NS
         other = seat_address((self._link.seat + 1) % SEATS)
@@ -400,7 +398,7 @@ class HostAdapter:
         if self._is_ours(header):
             self._take_grant(header)
             return
-        if self._paired and not self.status.standby and held and not header.host_silent:
+        if self.status.paired and not self.status.standby and held and not header.host_silent:
             self._fence(header)
             return
         if held >= self._claim:

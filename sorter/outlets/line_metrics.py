@@ -135,11 +135,6 @@ LINK_COUNTERS = {
     "inducted_count": ("plc_pieces_inducted", "Inductions as the PLC itself counts them."),
     "ended_count": ("plc_pieces_ended", "Pieces ended as the PLC itself counts them."),
     "defaulted_count": ("plc_pieces_defaulted", "Pieces the PLC sent to its default chute."),
-    "takeovers": ("line_takeovers", "Times that this host took the line over."),
-    "relearnings": (
-        "standby_relearnings",
-        "Times that a standby missed events and began anew to know what is on the sorter.",
-    ),
     "reconnects": ("plc_reconnects", "Connections made again after a break."),
     "polls": ("plc_polls", "Reads of the PLC."),
     "resent": ("plc_instructions_resent", "Instructions written again after a break."),
@@ -151,9 +146,6 @@ LINK_COUNTERS = {
     ),
 }
 LINK_GAUGES = {
-    "connected": ("plc_connected", "1 while the PLC answers."),
-    "fenced": ("plc_fenced", "1 once another host was granted the line."),
-    "standby": ("line_standby", "1 while another host has the line and this one follows."),
     "epoch": ("plc_epoch", "Epoch under which this host instructs."),
 }
 
@@ -278,23 +270,6 @@ def _link(families: Families, lines: Lines) -> Iterator[Metric]:
     yield families.labelled_gauge(
         "machine_state", "1 for the state in which the PLC says the sorter is, in PackML's words.",
         "state", lines, _machine,
-    )  # fmt: skip
-    yield families.line_gauge(
-        "line_takeover_seconds",
-        "Time the last takeover took, from seeing that the PLC calls its host silent to the last "
-        "piece answered; 0 before the first.",
-        lines,
-        lambda line: line.link.takeover_ns / 1e9,
-    )
-    yield families.line_gauge(
-        "line_silence_seen_timestamp_seconds",
-        "When this host last saw, standing by, that the PLC calls its host silent; 0 for never.",
-        lines,
-        lambda line: line.link.silence_seen_ns / 1e9,
-    )
-    yield families.line_gauge(
-        "line_peer_alive", "1 while the heartbeat of a host in the other seat moves.", lines,
-        lambda line: float(line.link.has_peer(line.published_ns)),
     )  # fmt: skip
     yield families.line_gauge(
         "plc_events_unread", "Events in the PLC's ring not read when its header was.", lines,

@@ -22,6 +22,7 @@ from sorter.outlets.pauses import GcPauses
 from sorter.outlets.process_metrics import collections, line_process, recording
 from sorter.outlets.reading import ProcessView, RecorderView
 from sorter.outlets.scanner_metrics import scanner_metrics
+from sorter.outlets.seat_metrics import seat_metrics, with_pieces
 from sorter.outlets.sensor_metrics import SensorBoards, SensorCollector
 from sorter.outlets.shadows import Shadows, shadow_metrics
 from sorter.ports import HostStatus
@@ -72,9 +73,11 @@ class BoardCollector(Collector):
         yield from line_process(self._families, line)
         if line is not None and not line.problem:
             paused["line"] = line.gc
-            yield from line_metrics(self._families, line.lines)
+            own = with_pieces(line.lines)
+            yield from seat_metrics(self._families, line.lines)
+            yield from line_metrics(self._families, own)
             yield from scanner_metrics(self._families, line.lines)
-            yield from chute_metrics(self._families, line.lines)
+            yield from chute_metrics(self._families, own)
         yield from recording(self._families, recorder)
         if recorder is not None and recorder.alive:
             paused["recorder"] = recorder.gc

@@ -3,12 +3,10 @@
 Nothing here asserts how long anything took: that is the bench's.
 """
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,36 +15,12 @@ import pytest
 from plc_adapters.contract import AnswerStatus, EventKind
 from sorter.errors import UnavailableError
 from sorter.outlets.reading import BoardReader, LineView
-from tests.conformance.proxy import FaultProxy
+from tests.conformance.cable import Cable
 from tests.integration.service.conftest import Centre, free_port, until
 from tests.integration.service.test_sorting import assert_nothing_is_lost_or_doubled
 
 TAKEN_OVER_AT = (60, 140, 220)
 """Pieces inducted by then."""
-
-
-class Cable:
-    """A way to the PLC that can be cut, on a thread of its own."""
-
-    def __init__(self, target: int) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._proxy = FaultProxy(target, seed=1)
-        self.mend()
-        self.port = self._proxy.port
-
-    def cut(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._proxy.stop(), self._loop).result()
-
-    def mend(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._proxy.start(), self._loop).result()
-
-    def end(self) -> None:
-        self.cut()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 class Host:
