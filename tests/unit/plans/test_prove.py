@@ -16,6 +16,7 @@ from routing_tables.schema import Network
 from sorter.assignment.arrays import PlanArrays
 from sorter.errors import ConfigError
 from sorter.plans import prove as prove_module
+from sorter.plans import rules
 from sorter.plans.barcodes import waybills_of
 from sorter.plans.compile import compile_plan
 from sorter.plans.machine import load_chutes
@@ -320,6 +321,14 @@ def test_all_waybills_of_a_small_pattern(network: Network) -> None:
     expected += [f"C{letter}{n}" for letter in "XY" for n in range(10)]
     assert [text.tobytes().rstrip(b"\0").decode() for text in texts] == expected
     assert np.array_equal(texts, waybills_of(compile_codes((brand,)), 1, 1000))
+
+
+def test_more_routes_than_can_be_proved_are_told(
+    proved: Prove, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "RULES_MAX", 3)
+    with pytest.raises(ConfigError, match=r"\d+ routes, at most 3 can be proved; use shorter"):
+        proved()
 
 
 def test_findings_have_a_limit() -> None:
