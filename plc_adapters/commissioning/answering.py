@@ -52,8 +52,7 @@ async def check_refusals(check: Context) -> None:
     """What must be refused without looking for the piece."""
     session = check.session
     sequence = await session.instruct(check.stranger, [], spoil_check=1)
-    echo = await session.echo_of(sequence, check.react_s)
-    status = int(echo["status"][0]) if echo is not None else 0
+    status = await check.answer_to(sequence)
     check.judge(
         Mark.CHECK_SUM,
         holds=status == AnswerStatus.MALFORMED,
@@ -65,8 +64,7 @@ async def check_refusals(check: Context) -> None:
         check.result.skip(Mark.UNKNOWN_CHUTE, "the machine has every chute there can be", "-")
         return
     sequence = await session.instruct(check.stranger, [check.strange_chute])
-    echo = await session.echo_of(sequence, check.react_s)
-    status = int(echo["status"][0]) if echo is not None else 0
+    status = await check.answer_to(sequence)
     check.judge(
         Mark.UNKNOWN_CHUTE,
         holds=status == AnswerStatus.MALFORMED,

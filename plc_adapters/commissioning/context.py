@@ -70,6 +70,11 @@ class Context:
         )
         return False
 
+    async def answer_to(self, sequence: int) -> int:
+        """Wait for an instruction's echo; return the status it has, 0 if it did not come."""
+        echo = await self.session.echo_of(sequence, self.react_s)
+        return int(echo["status"][0]) if echo is not None else 0
+
     def is_behind(self) -> bool:
         """Whether reading has not caught up for half of what the PLC gets to react in."""
         return self.session.heard.behind_s(self.session.clock()) >= self.react_s / 2

@@ -60,14 +60,8 @@ def _holds(check: Context) -> bool:
 async def check_second_host(check: Context) -> None:
     """Claim a higher epoch from the other seat while this host lives: it must not be granted."""
     session = check.session
-    other = 1 - session.seat
     higher = session.claim + 1
-    for beats in range(CYCLES):
-        await session.write_head(other, SeatHead(beats + 1, higher, 0))
-        await session.settle(1)
-    header = await session.look()
-    taken = header.granted_epoch == higher
-    await session.write_head(other, SeatHead(0, 0, 0))
+    taken = await _is_granted_elsewhere(check, higher)
     check.judge(
         Mark.SECOND_HOST,
         holds=not taken,
@@ -81,15 +75,25 @@ async def check_second_host(check: Context) -> None:
         await session.until(lambda: _holds(check), WATCHDOG_S_MAX)
 
 
+async def _is_granted_elsewhere(check: Context, epoch: int) -> bool:
+    """Claim an epoch from the other seat for some cycles, and leave it; whether it was granted."""
+    session, other = check.session, 1 - check.session.seat
+    for beats in range(CYCLES):
+        await session.write_head(other, SeatHead(beats + 1, epoch, 0))
+        await session.settle(1)
+    header = await session.look()
+    await session.write_head(other, SeatHead(0, 0, 0))
+    return header.granted_epoch == epoch
+
+
 async def check_fencing(check: Context) -> None:
     """Instruct with a lower epoch, and from the seat that holds none."""
     session, refused = check.session, check.session.header.refused_count
     lower = session.claim - 1
     sequence = await session.instruct(check.stranger, [], epoch=lower)
-    echo = await session.echo_of(sequence, check.react_s)
+    status = await check.answer_to(sequence)
     await session.settle()
     counted = session.header.refused_count - refused
-    status = int(echo["status"][0]) if echo is not None else 0
     check.judge(
         Mark.LOWER_EPOCH,
         holds=status == AnswerStatus.REFUSED_EPOCH and counted == 1,
@@ -101,8 +105,7 @@ async def check_fencing(check: Context) -> None:
     other = 1 - session.seat
     consumed = session.header.consumed[other]
     sequence = await session.instruct_from(other, consumed, session.claim, check.stranger)
-    echo = await session.echo_of(sequence, check.react_s)
-    status = int(echo["status"][0]) if echo is not None else 0
+    status = await check.answer_to(sequence)
     check.judge(
         Mark.OTHER_SEAT,
         holds=status == AnswerStatus.REFUSED_EPOCH,
@@ -155,13 +158,8 @@ async def check_silence(check: Context) -> None:
 async def _check_lower_claim(check: Context) -> None:
     """Claim a lower epoch while the host is silent: it must not be granted."""
     session = check.session
-    other, lower = 1 - session.seat, session.claim - 1
-    for beats in range(CYCLES):
-        await session.write_head(other, SeatHead(beats + 1, lower, 0))
-        await session.settle(1)
-    header = await session.look()
-    taken = header.granted_epoch == lower
-    await session.write_head(other, SeatHead(0, 0, 0))
+    lower = session.claim - 1
+    taken = await _is_granted_elsewhere(check, lower)
     check.judge(
         Mark.LOWER_CLAIM,
         holds=not taken,
@@ -232,8 +230,7 @@ async def check_take_over(check: Context) -> None:
     if taken and echoes:
         before = session.header.consumed[old_seat]
         sequence = await session.instruct_from(old_seat, before, old_epoch, check.stranger)
-        echo = await session.echo_of(sequence, check.react_s)
-        status = int(echo["status"][0]) if echo is not None else 0
+        status = await check.answer_to(sequence)
     check.judge(
         Mark.TAKE_OVER,
         holds=taken and (status == AnswerStatus.REFUSED_EPOCH or not echoes),

@@ -4,15 +4,13 @@ The library can't serve AutoID's own model, as it loses the fields that a type i
 client needs of it is made here: the device, its LastScanData, and its events with their results.
 """
 
-import logging
 from datetime import UTC
 
 from asyncua import Node, ua
 from asyncua import Server as OpcuaServer
 from asyncua.common.events import Event
 
-from plc_adapters.emulator.front import ListenError, why_not
-from plc_adapters.emulator.opcua_server import own_pair, secured_server
+from plc_adapters.emulator.opcua_server import Listening, own_pair, secured_server
 from plc_adapters.emulator.scan_results import AIM_BYTES, OPTICAL_ENCODING, optical_result
 from plc_adapters.emulator.sections import ListenOpcua
 
@@ -24,7 +22,7 @@ TRIGGER_FIELD = "TriggerId"
 OPTICAL_SCAN_EVENT = 1009
 
 
-class AutoIdFront:
+class AutoIdFront(Listening):
     """Serves one scanner.
 
     Raises:
@@ -32,42 +30,12 @@ class AutoIdFront:
     """
 
     def __init__(self, settings: ListenOpcua) -> None:
+        super().__init__()
         self._settings = settings
         self._own = own_pair(settings)
-        self._server: OpcuaServer | None = None
         self._device: Node
         self._last: Node
         self._autoid = 0
-        logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
-
-    async def listen(self, address: tuple[str, int]) -> tuple[str, int]:
-        """Take connections from now on; return where. Raises ListenError."""
-        try:
-            if self._server is None:
-                self._server = await secured_server(
-                    self._settings, self._own, address, "Emulated scanner"
-                )
-                await self._add_device(self._server)
-                await self._server.start()
-            elif self._server.bserver is not None:
-                await self._server.bserver.start()
-        except OSError:
-            self._server = None
-            raise ListenError(why_not(*address)) from None
-        listener = self._server.bserver
-        assert listener is not None
-        return listener.hostname, listener.port
-
-    async def hang_up(self) -> None:
-        """Drop all connections and take no new ones."""
-        if self._server is not None and self._server.bserver is not None:
-            await self._server.bserver.stop()
-
-    async def end(self) -> None:
-        """Hang up for good."""
-        if self._server is not None:
-            await self._server.stop()
-            self._server = None
 
     async def tell(self, codes: tuple[bytes, ...], read_ns: int, piece_id: int) -> None:
         """Tell what was read, as an event and, of the first code, as LastScanData."""
@@ -95,6 +63,11 @@ class AutoIdFront:
                 SourceTimestamp=instant,
             ),
         )
+
+    async def _build(self, address: tuple[str, int]) -> OpcuaServer:
+        server = await secured_server(self._settings, self._own, address, "Emulated scanner")
+        await self._add_device(server)
+        return server
 
     async def _add_device(self, server: OpcuaServer) -> None:
         self._autoid = await server.register_namespace(AUTOID)

@@ -5,55 +5,32 @@ with the whole array, and a part that is written replaces it. So reads and write
 variables are served here, straight from the registers.
 """
 
-import logging
-
 from asyncua import Server as OpcuaServer
 from asyncua import ua
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.address_space import AddressSpace, AttributeService
 
-from plc_adapters.emulator.front import HostWrite, ListenError, why_not
+from plc_adapters.emulator.front import HostWrite
 from plc_adapters.emulator.memory import Memory
-from plc_adapters.emulator.opcua_server import own_pair, secured_server
+from plc_adapters.emulator.opcua_server import Listening, own_pair, secured_server
 from plc_adapters.emulator.sections import Listen
 from plc_adapters.mailbox.table import EVENT_RING, EVENT_SLOT, HEADER
 from plc_adapters.opcua.nodes import PER_SLOT, NodeMap, Variable, variables
 
 
-class OpcuaFront:
+class OpcuaFront(Listening):
     """See :class:`plc_adapters.emulator.front.Front`."""
 
     def __init__(self, listen: Listen, memory: Memory, host_write: HostWrite) -> None:
+        super().__init__()
         assert listen.opcua is not None
         self._settings = listen.opcua
         self._memory = memory
         self._host_write = host_write
         self._own = own_pair(listen.opcua)
-        self._server: OpcuaServer | None = None
         self._head_node = ua.NodeId()
         self._head = -1
         """Head sequence as last told."""
-        logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
-
-    async def listen(self, address: tuple[str, int]) -> tuple[str, int]:
-        """Take connections from now on; sessions and subscriptions outlive a cut cable."""
-        try:
-            if self._server is None:
-                self._server = await self._build(*address)
-                await self._server.start()
-            elif self._server.bserver is not None:
-                await self._server.bserver.start()
-        except OSError:
-            self._server = None
-            raise ListenError(why_not(*address)) from None
-        listener = self._server.bserver
-        assert listener is not None
-        return listener.hostname, listener.port
-
-    async def hang_up(self) -> None:
-        """Drop all connections and take no new ones."""
-        if self._server is not None and self._server.bserver is not None:
-            await self._server.bserver.stop()
 
     async def after_cycle(self) -> None:
         """Tell the head to those who watch it."""
@@ -63,14 +40,8 @@ class OpcuaFront:
             value = ua.DataValue(ua.Variant(head, ua.VariantType.UInt32))
             await self._server.write_attribute_value(self._head_node, value)
 
-    async def end(self) -> None:
-        """Hang up for good."""
-        if self._server is not None:
-            await self._server.stop()
-            self._server = None
-
-    async def _build(self, host: str, port: int) -> OpcuaServer:
-        server = await secured_server(self._settings, self._own, (host, port), "Emulated sorter")
+    async def _build(self, address: tuple[str, int]) -> OpcuaServer:
+        server = await secured_server(self._settings, self._own, address, "Emulated sorter")
         nodes = PER_SLOT if self._settings.variable_per_slot else NodeMap()
         await self._add_variables(server, nodes)
         return server

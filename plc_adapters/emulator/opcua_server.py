@@ -1,6 +1,8 @@
 """An OPC UA server of the emulator's: secured, and open to trusted hosts only."""
 
 import hmac
+import logging
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from plc_adapters.contract import AdapterError
 from plc_adapters.emulator.config import EmulatorConfigError
+from plc_adapters.emulator.front import ListenError, why_not
 from plc_adapters.emulator.sections import ListenOpcua
 from plc_adapters.opcua.certificates import (
     application_uri,
@@ -53,6 +56,51 @@ async def secured_server(
     # The library's own loading tells PEM from DER by the file's name.
     server.iserver.certificate, server.iserver.private_key, _ = own
     return server
+
+
+class Listening(ABC):
+    """A server that listens, hangs up and listens again at the same place."""
+
+    def __init__(self) -> None:
+        self._server: OpcuaServer | None = None
+        logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+
+    @abstractmethod
+    async def _build(self, address: tuple[str, int]) -> OpcuaServer:
+        """Return the server with all that is in it; it listens nowhere yet."""
+
+    async def listen(self, address: tuple[str, int]) -> tuple[str, int]:
+        """Take connections from now on; sessions and subscriptions outlive a cut cable.
+
+        Returns:
+            Where it listens.
+
+        Raises:
+            ListenError: the port is in use, or the address is not this machine's.
+        """
+        try:
+            if self._server is None:
+                self._server = await self._build(address)
+                await self._server.start()
+            elif self._server.bserver is not None:
+                await self._server.bserver.start()
+        except OSError:
+            self._server = None
+            raise ListenError(why_not(*address)) from None
+        listener = self._server.bserver
+        assert listener is not None
+        return listener.hostname, listener.port
+
+    async def hang_up(self) -> None:
+        """Drop all connections and take no new ones."""
+        if self._server is not None and self._server.bserver is not None:
+            await self._server.bserver.stop()
+
+    async def end(self) -> None:
+        """Hang up for good."""
+        if self._server is not None:
+            await self._server.stop()
+            self._server = None
 
 
 class Gate(UserManager):

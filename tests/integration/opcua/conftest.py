@@ -1,12 +1,12 @@
 """Certificates, and an emulated sorter served over OPC UA."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import uvloop
 from cryptography.hazmat.primitives import serialization
 
 from plc_adapters.host.adapter import HostAdapter
@@ -110,6 +110,6 @@ def run_with_plc(tmp_path: Path, pki: Pki) -> RunWithPlc:
             finally:
                 await plc.stop()
 
-        uvloop.run(whole())
+        asyncio.run(whole())
 
     return run
