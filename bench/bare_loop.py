@@ -1,13 +1,16 @@
 """The reference of the latency benches: the same connection doing nothing but read and write.
 
 It reads the event slots it expects next and, for every scan, writes a fixed instruction; no codec
-into records, no tracking, no decision, no journal. What the service takes longer than this is the
-service's own. Run as ``python -m bench.bare_loop PORT [PORT ...]``; ends on SIGTERM.
+into records, no tracking, no decision, no journal; on the event loop that a line has, too. What the
+service takes longer than this is the service's own. Run as
+``python -m bench.bare_loop PORT [PORT ...]``; ends on SIGTERM.
 """
 
 import asyncio
 import signal
 import sys
+
+import uvloop
 
 from plc_adapters.contract import EventKind
 from plc_adapters.host.wire import Wire
@@ -122,4 +125,4 @@ async def _main(ports: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main([int(port) for port in sys.argv[1:]]))
+    uvloop.run(_main([int(port) for port in sys.argv[1:]]))
