@@ -10,7 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from sorter.errors import Exit
-from sorter.simulation.settings import SEEDS_MAX, Safeguard, Settings
+from sorter.simulation.settings import (
+    DAY_S,
+    PIECES_MAX,
+    SEEDS_MAX,
+    Rhythm,
+    Safeguard,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from sorter.simulation.campaign import Campaign
@@ -32,6 +39,12 @@ def sim(
     ablation: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--ablation", help="Leave each safeguard out in turn.")
     ] = False,
+    day: Annotated[
+        Rhythm | None, typer.Option(help="Let a whole day pass instead, without faults.")
+    ] = None,
+    pieces: Annotated[
+        int, typer.Option(min=1, max=PIECES_MAX, help="Pieces of that day.")
+    ] = 1_000_000,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a processor.")] = 0,
     as_json: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--json", help="Print one JSON object.")
@@ -42,8 +55,14 @@ def sim(
     Every run checks the promises of the service against what the simulated PLC itself saw. Exit
     code 1 if one was broken, or if one was kept without a safeguard that it needs.
 
-    Example: sorter sim --seeds 1000; sorter sim --seed 4711; sorter sim --ablation --seeds 300
+    A day (--day) comes in the rhythm of 57 Chinese centres, on regular days or on 11 November; all
+    of its pieces must be decided in time and recorded once.
+
+    Example: sorter sim --seeds 1000; sorter sim --seed 4711; sorter sim --ablation --seeds 300;
+    sorter sim --day double-11 --pieces 1000000
     """
+    if day is not None:
+        raise typer.Exit(_show_day(day, pieces, first, as_json=as_json))
     if seed is not None:
         from sorter.simulation.world import simulate  # noqa: PLC0415 - takes a second to import
 
@@ -56,6 +75,25 @@ def sim(
     else:
         _show(campaign)
     raise typer.Exit(Exit.CHECK_FAILED if campaign.violations else Exit.OK)
+
+
+def _show_day(rhythm: Rhythm, pieces: int, seed: int, *, as_json: bool) -> int:
+    from sorter.simulation.day import simulate_day  # noqa: PLC0415 - as above
+
+    with Progress(console=Console(stderr=True, quiet=as_json), transient=True) as shown:
+        task = shown.add_task(f"{rhythm} day", total=DAY_S)
+        found = simulate_day(rhythm, pieces, seed, lambda s: shown.update(task, completed=s))
+    if as_json:
+        typer.echo(orjson.dumps(asdict(found)))
+    else:
+        typer.echo(
+            f"{rhythm} day of {pieces} pieces in {found.wall_s:.0f} s: {found.events} events, "
+            f"{found.decisions} decisions, peak hour {found.peak_per_hour} pieces, at most "
+            f"{found.on_sorter_max} on the sorter, {found.further_laps} further laps, "
+            f"{found.late} answers late"
+        )
+        typer.echo("\n".join(found.problems) or "every promise was kept")
+    return Exit.CHECK_FAILED if found.problems else Exit.OK
 
 
 def _run(

@@ -5,6 +5,16 @@ from enum import StrEnum
 
 SEEDS_MAX = 100_000_000
 """Runs of one campaign."""
+PIECES_MAX = 10_000_000
+"""Pieces of one simulated day."""
+DAY_S = 86_400
+
+
+class Rhythm(StrEnum):
+    """How a day's pieces are spread over its hours: 57 Chinese centres, November 2023."""
+
+    REGULAR = "regular"
+    DOUBLE_11 = "double-11"
 
 
 class Fault(StrEnum):
