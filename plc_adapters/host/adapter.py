@@ -168,8 +168,10 @@ class HostAdapter:
         if self.status.standby:
             if self._clock() >= self._next_watch_ns:
                 await self._watch(wire)
-                if self._granted:
-                    return np.empty(0, EVENT)
+            if self._claims:
+                # Nothing is read while the grant is awaited: that comes within a PLC cycle.
+                self._next_poll_ns = self._clock() + self._link.poll_period_ms * NS_PER_MS
+                return np.empty(0, EVENT)
         elif self._clock() >= self._next_heartbeat_ns or self._owes_acknowledgement():
             await self._beat(wire)
             await self._look(wire)
@@ -279,7 +281,7 @@ class HostAdapter:
                 self.status.silence_seen_ns = self._vigil.due_ns or now_ns
             self._claims = True
             self._next_watch_ns = now_ns
-            await self._ask_for_grant(wire)
+            await self._ask_for_grant(wire, header)
         elif self._claims or now_ns >= self._next_heartbeat_ns:
             # A claim left standing would be granted to a host that may be dead by then.
             self._claims = False
@@ -369,7 +371,7 @@ class HostAdapter:
             if self._wire is None:
                 await self._connect()
             else:
-                await self._ask_for_grant(self._wire)
+                await self._ask_for_grant(self._wire, await self._header(self._wire))
         except LinkError as error:
             await self._lose(str(error))
 
@@ -389,11 +391,10 @@ class HostAdapter:
             await self._beat(wire)
             await self._look(wire)
             return
-        await self._ask_for_grant(wire)
+        await self._ask_for_grant(wire, header)
 
-    async def _ask_for_grant(self, wire: Wire) -> None:
-        """Claim an epoch above all known ones, and see whether it was granted."""
-        header = await self._header(wire)
+    async def _ask_for_grant(self, wire: Wire, header: Header) -> None:
+        """See by the header whether this host was granted; claim an epoch above all known ones."""
         held = header.granted_epoch
         if self._is_ours(header):
             self._take_grant(header)
