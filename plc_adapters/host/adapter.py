@@ -40,6 +40,7 @@ RECONNECT_FIRST_MS = 50
 """Pause before the first new attempt; it doubles up to the link's ``reconnect_max_ms``."""
 PEER_LOOK_NS = 1_000_000_000
 """Pause between two looks at the heartbeat in the other seat."""
+_INSTRUCTED, _ACCEPTED = int(EventKind.INSTRUCTED), int(AnswerStatus.ACCEPTED)
 EPOCH_MAX = 0xFFFFFFFF
 """Highest epoch; at one a second they last 136 years."""
 
@@ -198,9 +199,11 @@ class HostAdapter:
 
     def _note_taken(self, events: Records) -> None:
         """Learn from the events which instructions the PLC has taken."""
+        if not len(events):
+            return
         taken = events[
-            (events["kind"] == EventKind.INSTRUCTED)
-            & (events["status"] == AnswerStatus.ACCEPTED)
+            (events["kind"] == _INSTRUCTED)
+            & (events["status"] == _ACCEPTED)
             & (events["epoch"] == self._claim)
         ]
         if len(taken):

@@ -38,7 +38,9 @@ Registers = NDArray[np.uint16]
 
 _NUMPY = {Kind.U16: "<u2", Kind.I16: "<i2", Kind.U32: "<u4", Kind.I32: "<i4"}
 _WIDE = (Kind.U32, Kind.I32)
-_KIND_MAX = max(EventKind)
+# As plain numbers: a member of an enum costs a microsecond each time it is looked up and compared.
+_SCAN, _ECHO = int(EventKind.SCANNED), int(EventKind.INSTRUCTED)
+_KIND_MAX = int(max(EventKind))
 _CODE = EVENT_SLOT.field("code")
 _CODE_REGISTERS = slice(_CODE.offset, _CODE.offset + _CODE.size)
 _END = EVENT_SLOT.field("sequence_end").offset
@@ -137,7 +139,7 @@ class EventDecoder:
         count = len(wire) if valid.all() else int(valid.argmin())
         slots, wire = slots[:count], wire[:count]
         events = self._events(slots, wire)
-        scanned = slots["kind"] == EventKind.SCANNED
+        scanned = slots["kind"] == _SCAN
         parts = np.where(scanned, slots["parts"], 0)
         if self._pending is not None or (parts > 1).any():
             events = self._join(events, (parts >> 8).tolist(), (parts & 0xFF).tolist())
@@ -165,12 +167,12 @@ class EventDecoder:
         for name in ("weight_g", "length_mm", "width_mm", "height_mm"):
             # A scale or camera that could not measure sends 0 (SICK Master Data Analyzer, 10.4).
             events[name][events[name] <= 0] = UNKNOWN
-        coded = (slots["kind"] == EventKind.SCANNED) & ((slots["parts"] & 0xFF) > 0)
+        coded = (slots["kind"] == _SCAN) & ((slots["parts"] & 0xFF) > 0)
         if coded.any():
             text = wire[:, _CODE_REGISTERS].astype(">u2" if self._swap_text else "<u2")
             events["code_count"] = coded
             events["codes"][coded, 0] = text.view(np.uint8)[coded]
-        answered = slots["kind"] == EventKind.INSTRUCTED
+        answered = slots["kind"] == _ECHO
         if answered.any():
             self._take_answers(events, wire, answered)
         self._bound(events)
