@@ -68,7 +68,7 @@ wait_for_host = true
 [loop]
 length_mm = 120000
 speed_mm_s = {speed}
-cell_pitch_mm = 600
+cell_pitch_mm = 200
 scanner = 11
 [arrivals]
 pieces_per_hour = {pieces_per_hour}
