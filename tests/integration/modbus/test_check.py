@@ -24,9 +24,10 @@ centre = "LYG-HUB"
 [[lines]]
 name = "loop-1"
 plan = "plan.toml"
-machine = {{ chutes = "chutes.csv", speed_mm_s = 5000, reaction_ms = 0 }}
+machine = {{ chutes = "chutes.csv", speed_mm_s = 500, reaction_ms = 0 }}
 link = {{ port = {port}, timeout_ms = 5000, poll_period_ms = 2 {more} }}
 """
+"""Told slower than it is, so that a busy machine's requests are in time for the first chute."""
 SETTINGS = ("plc.host_watchdog_ms=3000", "loop.speed_mm_s=5000", "arrivals.pieces_per_hour=18000")
 """A watchdog that a busy machine does not wake; a lap takes 4 s."""
 QUICK = ["--load-seconds", "1", "--piece-seconds", "20"]
