@@ -168,6 +168,7 @@ class Line:
     async def turn_until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + WAIT_S
         while not condition():
+            assert self.device.process.poll() is None, f"{self.device.name} has ended"
             assert time.monotonic() < deadline, f"never came true; {self.scanner.status}"
             await self.turn()
 

@@ -1,11 +1,14 @@
 // Usage: node opcua_peer.mjs 2.182|2.186 REGISTERS CERTIFICATE KEY FOLDER [SECURITY]
 // Serves the image as arrays of UInt16. SECURITY is JSON: policy, the certificate of the one host
 // that is trusted, and that of the one user; without them every host is, and no user is asked for.
+import { EventEmitter } from "node:events";
 import { readFileSync } from "node:fs";
 import { drive, EVENTS, SEATS } from "./image.mjs";
 
 const [version, size, certificateFile, privateKeyFile, folder, given] = process.argv.slice(2);
 const { policy = "Basic256Sha256", host, user } = JSON.parse(given ?? "{}");
+// As in scanner_peer.mjs: broken sessions listen on until they time out, and 2.182 dies of many.
+EventEmitter.defaultMaxListeners = 0;
 const module = await import("node-opcua-" + version);
 const opcua = module.default ?? module;
 const { DataType, VariantArrayType, MessageSecurityMode, SecurityPolicy, UserTokenType } = opcua;

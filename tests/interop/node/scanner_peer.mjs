@@ -2,9 +2,13 @@
 // An AutoID device as OPC 30010's own nodeset has it: an OpticalReaderDevice whose events are of a
 // maker's subtype of OpticalScanEventType, with the piece id in a field of the maker's. Prints its
 // port, then answers each line {"codes": [[kind, text], ...], "piece": id, "ago_ms": n} with "ok".
+import { EventEmitter } from "node:events";
 import { createInterface } from "node:readline";
 
 const [version, certificateFile, privateKeyFile, folder] = process.argv.slice(2);
+// Sessions that a bad network broke listen on until they time out. From the eleventh on node would
+// warn of a leak, and 2.182 throws as it describes itself for that.
+EventEmitter.defaultMaxListeners = 0;
 const module = await import("node-opcua-" + version);
 const opcua = module.default ?? module;
 const { DataType, VariantArrayType, MessageSecurityMode, SecurityPolicy } = opcua;
