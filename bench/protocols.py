@@ -126,8 +126,7 @@ def run(*, small: bool) -> Report:
 
 
 def _pki_in(folder: Path) -> Pki:
-    names = ("host", "plc", "stranger")
-    return Pki(*(Pair(folder / n / f"{n}.der", folder / n / f"{n}.key") for n in names))
+    return Pki(*(Pair(folder / n / f"{n}.der", folder / n / f"{n}.key") for n in Pki._fields))
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def panels() -> list[tuple[str, str]]:
 def judged(expression: str) -> list[str]:
     """Return what an alert's expression compares: it must have a value while nothing is wrong."""
     sides = []
-    for part in expression.split(" or "):
+    for part in re.split(" (?:or|and) ", expression):
         absent = re.fullmatch(r"absent\((.+)\)", part.strip())
         compared = re.fullmatch(r"(.+?) (?:==|!=|>|<) -?[\d.]+", part.strip())
         assert absent or compared, f"an alert of a form that is not known here: {part}"
