@@ -135,7 +135,9 @@ def assert_right(centre: Centre, hosts: tuple[Host, Host]) -> None:
         ),
         "the newest event is recorded",
     )
-    assert_nothing_is_lost_or_doubled(centre)
+    # A host that was slow to come back found events gone from the ring that the other one had
+    # acknowledged, and counts from what it learnt anew.
+    assert_nothing_is_lost_or_doubled(centre, saw_all=False)
     accepted = centre.query(
         "SELECT epoch FROM event WHERE kind = $1 AND status = $2 ORDER BY sequence",
         int(EventKind.INSTRUCTED), int(AnswerStatus.ACCEPTED),
