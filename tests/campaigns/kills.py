@@ -12,10 +12,8 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -43,35 +41,12 @@ PAUSE_S = (0.05, 3.0)
 """From what was killed last being back to the next kill."""
 
 
-class Watched(Centre):
-    """A centre whose PLC's status lines are read all the time."""
-
-    def start_plc(self, *settings: str) -> None:
-        super().start_plc(*settings)
-        self._reading = threading.Thread(target=self._read, daemon=True)
-        self._reading.start()
-
-    def _read(self) -> None:
-        assert self.plc is not None
-        assert self.plc.stdout is not None
-        for line in self.plc.stdout:
-            self.status = json.loads(line)
-
-    def has_sorted_all(self) -> bool:
-        return bool(self.status["inducted"] >= self.pieces and self.status["on_sorter"] == 0)
-
-    def stop(self) -> None:
-        for process in (self.service, self.plc):
-            if process is not None and process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(60)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+def has_sorted_all(centre: Centre) -> bool:
+    status = centre.newest()
+    return bool(status["inducted"] >= centre.pieces and status["on_sorter"] == 0)
 
 
-def kill(centre: Watched, target: str, server: EmbeddedPostgres) -> None:
+def kill(centre: Centre, target: str, server: EmbeddedPostgres) -> None:
     """Kill one target, and wait until it is back."""
     if target == "database":
         before = server.pid
@@ -100,15 +75,15 @@ def play(
     folder: Path, server: EmbeddedPostgres, chance: random.Random, kills: int
 ) -> tuple[Counter[str], dict[str, Any]]:
     """Play one round of at most so many kills; return them by target, and the PLC's last word."""
-    centre = Watched(folder, make_database(server), PIECES)
+    centre = Centre(folder, make_database(server), PIECES)
     done: Counter[str] = Counter()
     try:
         centre.start_plc(*LOAD)
         centre.start_service()
         centre.wait_ready()
-        while not centre.has_sorted_all():
+        while not has_sorted_all(centre):
             time.sleep(chance.uniform(*PAUSE_S))
-            if centre.status["inducted"] < centre.pieces and done.total() < kills:
+            if centre.newest()["inducted"] < centre.pieces and done.total() < kills:
                 (target,) = chance.choices(TARGETS, WEIGHTS)
                 kill(centre, target, server)
                 done[target] += 1

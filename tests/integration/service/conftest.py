@@ -184,6 +184,12 @@ class Centre:
         self.status = json.loads(line)
         return self.status
 
+    def newest(self) -> dict[str, Any]:
+        """The newest of the PLC's status lines so far."""
+        while not self._told.empty():
+            self.read_plc()
+        return self.status
+
     def plc_until(self, condition: Callable[[dict[str, Any]], bool]) -> None:
         deadline = time.monotonic() + WAIT_S
         while not condition(self.read_plc()):
