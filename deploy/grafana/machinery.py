@@ -136,6 +136,58 @@ PLC = Board(
             PER_HOUR,
         ),
         Panel(
+            Text("Scanners beside the PLC", "PLC 旁的扫描器"),
+            Text(
+                "Healthy: connected throughout. A line whose codes come through its PLC has none.",
+                "正常：一直连接。条码经由 PLC 的线没有此项。",
+            ),
+            (Query("sorter_scanner_connected{L}", "{{line}} {{scanner}}"),),
+            kind="states",
+            states=(
+                (0, Text("away", "断开"), "red"),
+                (1, Text("connected", "已连接"), "green"),
+            ),
+        ),
+        Panel(
+            Text("Pieces at scanners", "扫描器处的包裹"),
+            Text(
+                "Whether a result was surely theirs. Healthy: all tied; ambiguous and unanswered "
+                "together below 2 %.",
+                "扫描结果是否确属该件。正常：全部 tied（已对应）；"
+                "ambiguous（不明确）与 unanswered（无结果）合计低于 2%。",
+            ),
+            (
+                Query(
+                    "sum by (line, scanner, result) "
+                    "(rate(sorter_scanner_pieces_total{L}[$__rate_interval])) * 3600",
+                    "{{line}} {{scanner}} {{result}}",
+                ),
+            ),
+            PER_HOUR,
+        ),
+        Panel(
+            Text("No-reads and losses of scanners, 10 min", "扫描器未读与丢失（10 分钟）"),
+            Text(
+                "Healthy: no-reads below 2 % of results, everything else 0.",
+                "正常：未读低于结果的 2%，其余为 0。",
+            ),
+            (
+                Query("sum by (line, scanner) (increase(sorter_scanner_no_reads_total{L}[10m]))",
+                      "{{line}} {{scanner}} no-reads"),
+                Query("sum by (line, scanner) (increase(sorter_scanner_gaps_total{L}[10m]))",
+                      "{{line}} {{scanner}} gaps"),
+                Query("sum by (line, scanner, cause) "
+                      "(increase(sorter_scanner_results_dropped_total{L}[10m]))",
+                      "{{line}} {{scanner}} {{cause}}"),
+                Query("sum by (line, scanner) "
+                      "(increase(sorter_scanner_results_malformed_total{L}[10m]))",
+                      "{{line}} {{scanner}} malformed"),
+                Query("sum by (line, scanner) "
+                      "(increase(sorter_scanner_results_untimed_total{L}[10m]))",
+                      "{{line}} {{scanner}} untimed"),
+            ),
+        ),
+        Panel(
             Text("Epoch, and refusals for it", "纪元与拒绝"),
             Text(
                 "Healthy: rises by 1 at a restart or takeover; refusals 0.",

@@ -263,6 +263,7 @@ class AutoIdScanner:
         """Queue a scan for the tie, if it can be told when it was read."""
         self.status.results += 1
         codes = self._reader.read(one.read for one in found)
+        self.status.no_reads += codes.count == 0
         self.status.left_out += codes.left_out
         if self.window.by_trigger:
             self._waiting.append(Result(codes, arrived_ns, arrived_ns, piece))

@@ -43,6 +43,8 @@ class ScannerStatus:
     problem: str = "not connected yet"
     """What is wrong in one line, and what to do; empty while all is well."""
     results: int = 0
+    no_reads: int = 0
+    """Of those, the ones without a code that counts."""
     reconnects: int = 0
     gaps: int = 0
     """Times that results were lost on their way: with the link, or thrown away by the server."""

@@ -381,6 +381,8 @@ class EmulatedScanner(Section):
     """From a reading until it is told, by chance in between."""
     untold: Chance = 0.0
     """Per reading: it is never told."""
+    cuts: list[Cut] = Field(default=[], max_length=10_000)
+    """Of its own cable; what is read meanwhile nobody hears."""
 
     @model_validator(mode="after")
     def _delivers_in_order(self) -> Self:

@@ -7,19 +7,49 @@ as a PLC's server block does that is called once per scan.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from plc_adapters.emulator.build import Sorter
 from plc_adapters.emulator.front import Front, HostWrite
 from plc_adapters.emulator.modbus_front import ModbusFront
 from plc_adapters.emulator.scanner import Scanner
+from plc_adapters.emulator.sections import Cut
 from plc_adapters.emulator.sensors import Sensors
 
 if TYPE_CHECKING:
     from plc_adapters.emulator.autoid_front import AutoIdFront
 
 NS_PER_SECOND = 1_000_000_000
+
+
+class Cable:
+    """The way to a server, cut and mended where the file says so."""
+
+    def __init__(
+        self, server: "Front | AutoIdFront", address: tuple[str, int], cuts: Sequence[Cut]
+    ) -> None:
+        self.address = address
+        """Where it listens; the port is the real one once it does."""
+        self.is_cut = False
+        self._server = server
+        self._cuts = deque(sorted(cuts, key=lambda cut: cut.after_ms))
+        self._until_us = 0
+
+    async def mend(self) -> None:
+        """Take connections from now on; the port chosen first is kept."""
+        self.address = await self._server.listen(self.address)
+        self.is_cut = False
+
+    async def watch(self, now_us: int) -> None:
+        """Cut it if it is time, and mend it when that has passed."""
+        while self._cuts and self._cuts[0].after_ms * 1000 <= now_us:
+            cut = self._cuts.popleft()
+            self._until_us = max(self._until_us, now_us + cut.for_ms * 1000)
+            await self._server.hang_up()
+            self.is_cut = True
+        if self.is_cut and now_us >= self._until_us:
+            await self.mend()
 
 
 class Server:
@@ -36,16 +66,20 @@ class Server:
         self._scanner: Scanner | None
         self._scanner_front: AutoIdFront | None
         self._scanner, self._scanner_front = _scanner(sorter)
-        self._scanner_port = 0
         self._stop = asyncio.Event()
         self._started_ns = time.monotonic_ns()
         self._frozen_ns = 0
         """When the program was frozen; 0 while it runs."""
-        self._cuts = deque(sorted(sorter.file.cuts, key=lambda cut: cut.after_ms))
-        self._cut_until_us = 0
-        self._cable_cut = False
-        self.address = (sorter.file.listen.host, sorter.file.listen.port)
+        listen, own = sorter.file.listen, sorter.file.scanner
+        self._cable = Cable(self._front, (listen.host, listen.port), sorter.file.cuts)
+        self._scanner_cable = None
+        if own is not None and self._scanner_front is not None:
+            self._scanner_cable = Cable(self._scanner_front, (own.host, own.port), own.cuts)
+
+    @property
+    def address(self) -> tuple[str, int]:
         """Where it listens; the port is the real one once it does."""
+        return self._cable.address
 
     def stop(self) -> None:
         """End :meth:`serve` with the current cycle."""
@@ -71,12 +105,13 @@ class Server:
     def status(self) -> dict[str, object]:
         """Return where it listens and which of its faults are on, for JSON."""
         host, port = self.address
+        own = self._scanner_cable
         return {
             "host": host,
             "port": port,
-            "scanner_port": self._scanner_port,
+            "scanner_port": own.address[1] if own else 0,
             "frozen": bool(self._frozen_ns),
-            "cable_cut": self.now_us() < self._cut_until_us,
+            "cable_cut": self._cable.is_cut,
         }
 
     async def serve(self, on_second: Callable[[], None]) -> None:
@@ -86,31 +121,14 @@ class Server:
             ListenError: the port is in use, or the address is not this machine's.
         """
         try:
-            await self._listen()
-            scanner = self._sorter.file.scanner
-            if scanner is not None and self._scanner_front is not None:
-                address = scanner.host, scanner.port
-                _, self._scanner_port = await self._scanner_front.listen(address)
+            await self._cable.mend()
+            if self._scanner_cable is not None:
+                await self._scanner_cable.mend()
             await self._run(on_second)
         finally:
             await self._front.end()
             if self._scanner_front is not None:
                 await self._scanner_front.end()
-
-    async def _listen(self) -> None:
-        """Take connections from now on; the port chosen first is kept."""
-        self.address = await self._front.listen(self.address)
-        self._cable_cut = False
-
-    async def _watch_cable(self, now_us: int) -> None:
-        """Cut the cable where the file says so, and mend it when that has passed."""
-        while self._cuts and self._cuts[0].after_ms * 1000 <= now_us:
-            cut = self._cuts.popleft()
-            self._cut_until_us = max(self._cut_until_us, now_us + cut.for_ms * 1000)
-            await self._front.hang_up()
-            self._cable_cut = True
-        if self._cable_cut and now_us >= self._cut_until_us:
-            await self._listen()
 
     async def _run(self, on_second: Callable[[], None]) -> None:
         """Run cycles at their pace; a late one is run once, as physics is exact between cycles."""
@@ -124,7 +142,9 @@ class Server:
                 if now_us - next_us > cycle_us:
                     sorter.tally.note_late_cycle(now_us - next_us)
                     next_us = now_us
-                await self._watch_cable(now_us)
+                await self._cable.watch(now_us)
+                if self._scanner_cable is not None:
+                    await self._scanner_cable.watch(now_us)
                 sorter.program.cycle(now_us)
                 await self._front.after_cycle()
                 if self._scanner is not None and self._scanner_front is not None:

@@ -108,6 +108,26 @@ class Numbers(Answer):
     deadline_misses: int
 
 
+class Scanner(Answer):
+    """A scanner of its own beside a line's PLC; numbers since the line process began."""
+
+    name: str = Field(examples=["tunnel"])
+    connected: bool
+    problem: str = Field(description="What is wrong, and what to do; empty while all is well.")
+    results: int = Field(description="That came from the scanner, no-reads included.")
+    no_reads: int = Field(description="Of those, the ones without a code that counts.")
+    tied: int = Field(description="Pieces whose result was surely theirs.")
+    ambiguous: int = Field(description="Pieces whose result might have been another's.")
+    unanswered: int = Field(description="Pieces for which no result came.")
+    late: int = Field(description="Results that came too late, and were dropped.")
+    strays: int = Field(description="Results of no piece, dropped.")
+    malformed: int
+    untimed: int = Field(description="Results dropped as the scanner's clock was not known.")
+    left_out: int = Field(description="Codes that the station's filter did not let through.")
+    reconnects: int
+    gaps: int = Field(description="Times that results were lost on their way.")
+
+
 class LineSummary(Answer):
     """One line in short."""
 
@@ -117,6 +137,7 @@ class LineSummary(Answer):
         description="Pieces were found elsewhere than sent; none is sorted until it is released."
     )
     link: Link
+    scanners: list[Scanner] = Field(description="Those beside the PLC, if the line has any.")
     ledger: Ledger
     numbers: Numbers
 

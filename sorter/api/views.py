@@ -1,5 +1,6 @@
 """Boards made into answers."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import IntEnum
 
@@ -8,6 +9,7 @@ import numpy as np
 from plc_adapters.contract import ChuteState, DischargeStatus, Disposition, Records, machine_word
 from sorter.api import models
 from sorter.errors import UnavailableError
+from sorter.outlets.layout import SCANNER_NUMBERS
 from sorter.outlets.reading import (
     LineView,
     ProcessView,
@@ -76,6 +78,7 @@ def summary(line: LineView) -> models.LineSummary:
         plan=models.Plan(name=line.plan_name, version=line.plan_version),
         quarantined=line.quarantined,
         link=_link(line),
+        scanners=_scanners(line),
         ledger=ledger(line),
         numbers=_numbers(line),
     )
@@ -174,6 +177,18 @@ def _pieces(shown: Records, now_ns: int) -> list[models.PieceInFlight]:
 def _link(line: LineView) -> models.Link:
     fields = {field: getattr(line.link, field) for field in LINK_FIELDS}
     return models.Link(**fields, machine_state=machine_word(line.link.machine_state))
+
+
+def _scanners(line: LineView) -> list[models.Scanner]:
+    return [
+        models.Scanner(
+            name=name,
+            problem=status.problem,
+            **{number: getattr(status, number) for number in SCANNER_NUMBERS},
+            **asdict(status.ties),
+        )
+        for name, status in line.scanners.items()
+    ]
 
 
 def _numbers(line: LineView) -> models.Numbers:

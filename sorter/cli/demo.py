@@ -35,7 +35,7 @@ def demo(
     ] = None,
     port: Annotated[int, typer.Option(help="Port of the page.")] = 8080,
     plc_port: Annotated[
-        int, typer.Option(help="Port of the loop's PLC; the next two are the other's and a host's.")
+        int, typer.Option(help="Port of the loop's PLC; the next three are used too.")
     ] = 15_020,
     seed: Annotated[int, typer.Option(help="Same seed, same pieces.")] = 1,
     settings: Annotated[

@@ -43,7 +43,7 @@ class Options:
     """Of the loop."""
     http_port: int = 8080
     plc_port: int = 15_020
-    """Of the loop; the diverter line and the upstream host have the next ones."""
+    """Of the loop; the diverter line, the upstream host and the scanner have the next ones."""
     seed: int = 1
     settings: tuple[str, ...] = ()
     """Keys of the sorters' files to replace, each ``LINE.KEY=VALUE``."""

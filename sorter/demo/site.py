@@ -1,4 +1,7 @@
-"""The demo's site as files: a loop on Modbus TCP, a diverter line on OPC UA, an upstream host."""
+"""The demo's site as files: a loop on Modbus TCP, a diverter line on OPC UA, an upstream host.
+
+The diverter line's codes come from a scanner beside its PLC.
+"""
 
 import json
 import shutil
@@ -71,6 +74,24 @@ url = "opc.tcp://127.0.0.1:{opcua_port}"
 certificate = "pki/host/host.der"
 key = "pki/host/host.key"
 trusted = "pki/plc"
+
+# Its codes come from a scanner beside the PLC.
+[[lines.scanners]]
+name = "tunnel"
+station = 11
+device = "s=Scanner"
+device_namespace = "urn:sorting-centre:emulator"
+
+[lines.scanners.link]
+url = "opc.tcp://127.0.0.1:{scanner_port}"
+certificate = "pki/host/host.der"
+key = "pki/host/host.key"
+trusted = "pki/plc"
+
+[lines.scanners.tie]
+by = "trigger_id"
+trigger_field = "TriggerId"
+trigger_namespace = "urn:sorting-centre:emulator"
 """
 
 
@@ -96,9 +117,9 @@ def write_site(
 ) -> DemoSite:
     """Write a demo's site; pieces of a seed, and certificates, are kept from run to run.
 
-    The loop's PLC gets ``plc_port``, the diverter line's the one after it, the upstream host the
-    one after that; ``pieces_per_hour`` are the loop's. ``settings`` are further keys of the
-    sorters' files to replace, each ``LINE.KEY=VALUE``.
+    The loop's PLC gets ``plc_port``, the diverter line's the one after it, then the upstream host
+    and the diverter line's scanner; ``pieces_per_hour`` are the loop's. ``settings`` are further
+    keys of the sorters' files to replace, each ``LINE.KEY=VALUE``.
 
     Raises:
         ConfigError: a setting is of no line, or of no such form.
@@ -118,29 +139,39 @@ def write_site(
         if not (pki / name / f"{name}.key").exists():
             make_pair(pki / name, name, f"urn:sorter-demo:{name}", HOSTS)
     file = folder / "site.toml"
-    opcua_port, host_port = plc_port + 1, plc_port + 2
+    opcua_port, host_port, scanner_port = plc_port + 1, plc_port + 2, plc_port + 3
     content = SITE.format(
-        http_port=http_port, plc_port=plc_port, opcua_port=opcua_port, host_port=host_port
-    )
+        http_port=http_port, plc_port=plc_port, opcua_port=opcua_port, host_port=host_port,
+        scanner_port=scanner_port,
+    )  # fmt: skip
     file.write_text(content, "utf-8")
     loop = {
         "listen.port": plc_port, "arrivals.pieces_per_hour": pieces_per_hour, "seed": seed,
     }  # fmt: skip
-    opcua = {
-        "listen.port": opcua_port,
-        "listen.protocol": "opcua",
-        "listen.opcua.certificate": pki / "plc" / "plc.der",
-        "listen.opcua.key": pki / "plc" / "plc.key",
-        "listen.opcua.trusted": pki / "host",
-        "seed": seed + OTHER_SEED,
-    }
     emulators: dict[str, tuple[Path, dict[str, object]]] = {
         "loop-1": (folder / "emulator.toml", dict(loop)),
-        "diverter-1": (other / "emulator.toml", dict(opcua)),
+        "diverter-1": (other / "emulator.toml", _of_diverter(pki, opcua_port, scanner_port, seed)),
     }
     for line, replaced in faults.items():
         emulators[line][1].update(replaced)
     return DemoSite(file, emulators, folder / "host.csv", host_port)
+
+
+def _of_diverter(pki: Path, port: int, scanner_port: int, seed: int) -> dict[str, object]:
+    """Return what is replaced in the diverter line's file: its PLC's server, its scanner's."""
+    replaced: dict[str, object] = {
+        "listen.port": port,
+        "listen.protocol": "opcua",
+        "scanner.port": scanner_port,
+        "seed": seed + OTHER_SEED,
+    }
+    for server in ("listen", "scanner"):
+        replaced |= {
+            f"{server}.opcua.certificate": pki / "plc" / "plc.der",
+            f"{server}.opcua.key": pki / "plc" / "plc.key",
+            f"{server}.opcua.trusted": pki / "host",
+        }
+    return replaced
 
 
 def by_line(settings: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -11,6 +11,7 @@ from sorter.outlets.reading import LineView
 
 COUNTERS = {
     "results": ("results", "Results that came from the scanner, no-reads included."),
+    "no_reads": ("no_reads", "Of those, the ones without a code that counts."),
     "reconnects": ("reconnects", "Sessions made again after a break."),
     "gaps": ("gaps", "Times that results were lost on their way; their pieces go unread."),
     "malformed": ("results_malformed", "Results, or codes of them, that could not be read."),

@@ -34,6 +34,7 @@ FAULTS = {
     "loop-1.cuts": f"[{CUTS}]",
     # From the first piece on the diverter line's scanner reads nothing.
     "diverter-1.blinds": "[{after_ms = 0, for_ms = 86400000}]",
+    "diverter-1.scanner.cuts": f"[{CUTS}]",
 }
 VARIABLES = {"$__rate_interval": "10s", "$site": ".*", "$line": ".*"}
 
@@ -53,7 +54,7 @@ class Chain(NamedTuple):
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     folder = tmp_path_factory.mktemp("chain")
-    http_port, plc_port = free_row(1), free_row(3)
+    http_port, plc_port = free_row(1), free_row(4)
     command = [sys.executable, "-m", "sorter", "demo", "--json", "--state", str(folder / "demo")]
     command += ["--port", str(http_port), "--plc-port", str(plc_port), "--rate", "12000"]
     for key, value in FAULTS.items():
@@ -199,6 +200,11 @@ def test_a_jammed_chute_raises_its_alert(chain: Chain) -> None:
 
 def test_a_cut_cable_raises_its_alert(chain: Chain) -> None:
     wait_for_alert(chain, "PlcDisconnected", line="loop-1")
+
+
+def test_a_cut_cable_of_a_scanner_raises_its_alert(chain: Chain) -> None:
+    wait_for_alert(chain, "ScannerDisconnected", line="diverter-1", scanner="tunnel")
+    assert not has_fired(chain.prometheus, "ScannerDisconnected", line="loop-1")
 
 
 def test_a_scanner_that_reads_nothing_raises_its_alert(chain: Chain) -> None:

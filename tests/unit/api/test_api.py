@@ -88,6 +88,22 @@ def test_a_scanner_that_is_away_is_not_ready(client: Client, site: Site) -> None
     assert "scanner tunnel of loop-1: 10.0.0.9: no answer in time" in detail
 
 
+def test_scanners_are_told_with_their_line(client: Client, site: Site) -> None:
+    site.work()
+    assert client.get("/lines").json()["lines"][0]["scanners"] == []
+    status = ScannerStatus(problem="10.0.0.9: no answer in time", results=9, no_reads=2, gaps=1)
+    status.ties.tied, status.ties.ambiguous, status.ties.late = 5, 1, 3
+    site.line.scanners = [("tunnel", status)]
+    site.publish()
+    (told,) = client.get("/lines").json()["lines"][0]["scanners"]
+    assert told == {
+        "name": "tunnel", "connected": False, "problem": "10.0.0.9: no answer in time",
+        "results": 9, "no_reads": 2, "tied": 5, "ambiguous": 1, "unanswered": 0, "late": 3,
+        "strays": 0, "malformed": 0, "untimed": 0, "left_out": 0, "reconnects": 0, "gaps": 1,
+    }  # fmt: skip
+    assert client.get("/lines/loop-1").json()["scanners"] == [told]
+
+
 def test_a_journal_in_trouble_is_not_ready(client: Client, site: Site) -> None:
     site.work()
     site.writer.set_journal(JournalStatus(problem="disk full: free space in state/journal"))

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import sorter
+from plc_adapters.autoid.tied_adapter import ScannerStatus
 from sorter.outlets.board import RecorderBoardWriter
 from sorter.outlets.metrics import Exposition
 from sorter.outlets.reading import BoardReader, RecorderBoardReader
@@ -46,6 +47,7 @@ def samples(tmp_path: Path) -> list[Any]:
     recorder = lab.path.with_name("recorder.board")
     board = RecorderBoardWriter(recorder, lab.clock)
     board.update(rows=1, batches=1, lag_seconds=0.0, connected=True, problem="")
+    lab.line.scanners = [("tunnel", ScannerStatus())]
     lab.publish()
     shadows = Shadows(lab.path.with_name("shadows"))
     boards = BoardReader(lab.path), RecorderBoardReader(recorder)

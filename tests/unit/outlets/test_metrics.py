@@ -66,7 +66,7 @@ def running(lab: Lab) -> Lab:
     lab.run_pieces([1, 2, 3])
     lab.turn(lab.events(EventKind.INDUCTED, [4], station=9))
     ties = TieCounts(tied=7, ambiguous=2, unanswered=1, late=3, strays=4)
-    scanner = ScannerStatus(connected=True, problem="", results=12, gaps=5, ties=ties)
+    scanner = ScannerStatus(connected=True, problem="", results=12, no_reads=3, gaps=5, ties=ties)
     lab.line.scanners = [("tunnel", scanner)]
     lab.publish()
     lab.writer.set_ready()
@@ -94,6 +94,7 @@ def test_scanners_are_told_by_name(running: Lab) -> None:
     of_tunnel = {"line": "loop-1", "scanner": "tunnel"}
     assert value(metrics, "sorter_scanner_connected", **of_tunnel) == 1
     assert value(metrics, "sorter_scanner_results_total", **of_tunnel) == 12
+    assert value(metrics, "sorter_scanner_no_reads_total", **of_tunnel) == 3
     assert value(metrics, "sorter_scanner_gaps_total", **of_tunnel) == 5
     for result, count in (("tied", 7), ("ambiguous", 2), ("unanswered", 1)):
         assert value(metrics, "sorter_scanner_pieces_total", result=result, **of_tunnel) == count
