@@ -156,23 +156,6 @@ def name_reachable(
 
 
 @compiled
-def travel_to_answer_ns(chutes: Records, first: int) -> int:
-    """Return the travel time that bounds an answer: to its first chute, else to the last one.
-
-    A piece that is to stay on must be known to the PLC before the last chute, as that is the latest
-    place where it would leave by default.
-    """
-    if first != 0:
-        return int(chutes[first]["travel_ns"])
-    farthest = 0
-    for number in range(len(chutes)):
-        chute = chutes[number]
-        if chute["exists"] != 0:
-            farthest = max(farthest, int(chute["travel_ns"]))
-    return farthest
-
-
-@compiled
 def name_chutes(
     disposition: int, group: int, service_class: int, lap: int, chutes: Records, plan: PlanArrays,
     now_ns: int, gone_ns: int, named: NDArray[np.uint16],

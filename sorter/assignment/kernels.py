@@ -46,7 +46,7 @@ from sorter.assignment.arrays import (
     PlanArrays,
     PreAdviceArrays,
 )
-from sorter.assignment.choice import name_chutes, travel_to_answer_ns
+from sorter.assignment.choice import name_chutes
 from sorter.assignment.compiled import compiled
 from sorter.assignment.holds import find_hold, is_hold
 from sorter.assignment.identity import settle_identity
@@ -114,7 +114,7 @@ def write_decision(
     decision["host_answer"] = 0
     decision["host_holds"] = 0
     decision["decided_ns"] = now_ns
-    decision["deadline_ns"] = event_ns + travel_to_answer_ns(chutes, int(named[0])) - margin_ns
+    decision["deadline_ns"] = event_ns + int(chutes[int(named[0])]["travel_ns"]) - margin_ns
 
 
 @compiled
