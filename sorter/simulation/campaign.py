@@ -1,5 +1,6 @@
 """Many seeds over several processes, and what came of them."""
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -15,6 +16,8 @@ FINDINGS_MAX = 20
 """Failing seeds that are kept with their last happenings; the others are only counted."""
 CHUNK = 10
 """Seeds a process takes at once."""
+GARBAGE_AFTER = 20_000
+"""Objects made before a process of many seeds looks for garbage; what it imported stays out."""
 
 
 @dataclass(slots=True)
@@ -99,12 +102,19 @@ def _results(work: list[tuple[int, Settings, Safeguard | None]], jobs: int) -> I
         finally:
             logger.setLevel(level)
         return
-    with multiprocessing.get_context("spawn").Pool(jobs, _be_quiet) as pool:
+    with multiprocessing.get_context("spawn").Pool(jobs, _begin) as pool:
         yield from pool.imap_unordered(_one, work, CHUNK)
 
 
 def _one(work: tuple[int, Settings, Safeguard | None]) -> Result:
     return simulate(*work)
+
+
+def _begin() -> None:
+    """Prepare a process that runs many seeds and ends with them."""
+    _be_quiet()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER)
 
 
 def _be_quiet() -> None:

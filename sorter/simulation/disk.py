@@ -131,7 +131,7 @@ class ProcessDisk:
 
     def read(self, file: int, at: int, size: int) -> bytes:
         """See :class:`sorter.journal.disk.Disk`."""
-        return bytes(self.disk.file(self._handles[file]).content[at : at + size])
+        return bytes(memoryview(self.disk.file(self._handles[file]).content)[at : at + size])
 
     def write(self, file: int, data: bytes, at: int) -> None:
         """See :class:`sorter.journal.disk.Disk`."""
