@@ -29,7 +29,7 @@ demo: $(VENV)/.run ## Sort pieces on an emulated line (make demo FOR=60 ends by 
 
 test: $(VENV)/.dev $(PEERS)/node_modules/.package-lock.json ## Run every test, kernels compiled and then as plain Python
 	$(BIN)/pytest
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/unit/assignment tests/unit/line
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/unit/assignment tests/unit/line tests/unit/mailbox tests/golden
 
 lint: $(VENV)/.dev ## Check style, types and who imports whom
 	$(BIN)/ruff check .

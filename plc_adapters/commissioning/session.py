@@ -32,6 +32,7 @@ from plc_adapters.mailbox.table import (
     instruction_address,
     seat_address,
 )
+from plc_adapters.mailbox.warmup import warm_up
 
 TIMES_KEPT_MAX = 200_000
 """Round trips kept for the histogram, the newest."""
@@ -71,6 +72,7 @@ class Session:
         clock: Callable[[], int],
         measured: Measured,
     ) -> None:
+        warm_up()  # So that no slot waits for the compiler while the PLC is watched.
         self.wire = wire
         self.terms = terms
         self.clock = clock

@@ -14,8 +14,6 @@ import numpy as np
 from plc_adapters.contract import (
     EVENT,
     AdapterError,
-    AnswerStatus,
-    EventKind,
     LinkStatus,
     Records,
     Resume,
@@ -34,13 +32,14 @@ from plc_adapters.mailbox.codec import (
 from plc_adapters.mailbox.outbox import Outbox
 from plc_adapters.mailbox.proof import prove_layout
 from plc_adapters.mailbox.sequences import distance
+from plc_adapters.mailbox.slot_kernels import last_taken
 from plc_adapters.mailbox.table import HEADER, SEAT_HEAD, SEATS, seat_address
+from plc_adapters.mailbox.warmup import warm_up
 
 RECONNECT_FIRST_MS = 50
 """Pause before the first new attempt; it doubles up to the link's ``reconnect_max_ms``."""
 PEER_LOOK_NS = 1_000_000_000
 """Pause between two looks at the heartbeat in the other seat."""
-_INSTRUCTED, _ACCEPTED = int(EventKind.INSTRUCTED), int(AnswerStatus.ACCEPTED)
 EPOCH_MAX = 0xFFFFFFFF
 """Highest epoch; at one a second they last 136 years."""
 
@@ -62,6 +61,7 @@ class HostAdapter:
         clock: Callable[[], int],
         make_wire: Callable[[], Wire],
     ) -> None:
+        warm_up()  # So that no event of an open link waits for the compiler.
         self.status = LinkStatus()
         self._link = link
         self._clock = clock
@@ -201,13 +201,9 @@ class HostAdapter:
         """Learn from the events which instructions the PLC has taken."""
         if not len(events):
             return
-        taken = events[
-            (events["kind"] == _INSTRUCTED)
-            & (events["status"] == _ACCEPTED)
-            & (events["epoch"] == self._claim)
-        ]
-        if len(taken):
-            self._outbox.consume(int(taken["instruction_sequence"][-1]))
+        taken = last_taken(events, self._claim)
+        if taken:
+            self._outbox.consume(taken)
 
     async def _flush(self, wire: Wire) -> None:
         """Write what the PLC's ring has room for."""

@@ -10,6 +10,7 @@ from plc_adapters.mailbox.acknowledgement import AcknowledgementGate
 from plc_adapters.mailbox.clock_map import ClockMap
 from plc_adapters.mailbox.codec import EventDecoder, Header
 from plc_adapters.mailbox.sequences import advance, distance, oldest_kept
+from plc_adapters.mailbox.slot_kernels import mark
 from plc_adapters.mailbox.table import EVENT_SLOT, event_address
 
 NS_PER_MS = 1_000_000
@@ -81,16 +82,16 @@ class EventRing:
         """Note what was decoded, on its way to the line."""
         self._status.malformed_count = self._decoder.malformed
         if len(events):
-            self.mark(events, received_ns)
+            self._mark(events, received_ns)
             self.gate.delivered = int(events["sequence"][-1])
 
-    def mark(self, events: Records, received_ns: int) -> None:
+    def _mark(self, events: Records, received_ns: int) -> None:
         """Write into EVENTs of this PLC where and when they are from."""
-        events["line"] = self._line
-        events["boot_id"] = self._status.boot_id
-        events["host_receive_ns"] = received_ns
-        happened_ns = self._clock_map.to_host_ns(events["plc_time_ms"])
-        events["event_ns"] = np.minimum(happened_ns, received_ns)
+        clock_map = self._clock_map
+        mark(
+            events, self._line, self._status.boot_id, received_ns, clock_map.latest_ms,
+            clock_map.offset_ns,
+        )  # fmt: skip
 
     def begin_boot(self, header: Header, resume: Resume) -> None:
         """Start with a PLC program that is new to this host, at the oldest event it still keeps.

@@ -5,6 +5,8 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from plc_adapters.mailbox.compiled import compiled
+
 WINDOW_MAX = 64
 """Samples looked at, newest last."""
 AGE_MAX_NS = 10_000_000_000
@@ -13,6 +15,36 @@ the first sample after an outage counts alone, however far the clocks went apart
 NS_PER_MS = 1_000_000
 _WRAP_MS = 1 << 32
 _HALF_MS = 1 << 31
+
+
+@compiled
+def host_instant(plc_time_ms: int, latest_ms: int, offset_ns: int) -> int:
+    """Return the instant of a PLC time; the rest as in :class:`ClockMap`."""
+    behind_ms = (plc_time_ms - latest_ms + _HALF_MS) % _WRAP_MS - _HALF_MS
+    return (behind_ms + latest_ms) * NS_PER_MS + offset_ns
+
+
+@compiled
+def host_instants(
+    plc_time_ms: NDArray[np.uint32], latest_ms: int, offset_ns: int, host_ns: NDArray[np.int64]
+) -> None:
+    """Write the instants of PLC times."""
+    for i in range(len(plc_time_ms)):
+        host_ns[i] = host_instant(int(np.int64(plc_time_ms[i])), latest_ms, offset_ns)
+
+
+@compiled
+def plc_times(
+    host_ns: NDArray[np.int64], latest_ms: int, offset_ns: int, plc_time_ms: NDArray[np.uint32]
+) -> None:
+    """Write the PLC times of instants; of those that the counter can't tell the furthest it can."""
+    for i in range(len(host_ns)):
+        plc_ms = (int(np.int64(host_ns[i])) - offset_ns) // NS_PER_MS
+        if plc_ms < latest_ms - _HALF_MS + 1:
+            plc_ms = latest_ms - _HALF_MS + 1
+        elif plc_ms > latest_ms + _HALF_MS - 1:
+            plc_ms = latest_ms + _HALF_MS - 1
+        plc_time_ms[i] = plc_ms % _WRAP_MS
 
 
 class ClockMap:
@@ -26,8 +58,9 @@ class ClockMap:
     def __init__(self) -> None:
         self._samples: deque[tuple[int, int]] = deque(maxlen=WINDOW_MAX)
         """Instant of a sample, and the service's clock less the PLC's by it; both ns."""
-        self._offset_ns = 0
-        self._latest_ms = 0
+        self.offset_ns = 0
+        """The service's clock less the PLC's."""
+        self.latest_ms = 0
         """Newest sample's PLC time, counted on beyond 32 bits."""
 
     @property
@@ -38,24 +71,24 @@ class ClockMap:
     def reset(self) -> None:
         """Forget everything: the PLC started anew, and its counter with it."""
         self._samples.clear()
-        self._latest_ms = 0
+        self.latest_ms = 0
 
     def sample(self, plc_time_ms: int, host_ns: int) -> None:
         """Take in that the PLC's counter stood at ``plc_time_ms`` no later than ``host_ns``."""
         if self._samples:
-            step = (plc_time_ms - self._latest_ms + _HALF_MS) % _WRAP_MS - _HALF_MS
-            self._latest_ms += step
+            step = (plc_time_ms - self.latest_ms + _HALF_MS) % _WRAP_MS - _HALF_MS
+            self.latest_ms += step
         else:
-            self._latest_ms = plc_time_ms
+            self.latest_ms = plc_time_ms
         while self._samples and host_ns - self._samples[0][0] > AGE_MAX_NS:
             self._samples.popleft()
-        self._samples.append((host_ns, host_ns - self._latest_ms * NS_PER_MS))
-        self._offset_ns = min(offset_ns for _, offset_ns in self._samples)
+        self._samples.append((host_ns, host_ns - self.latest_ms * NS_PER_MS))
+        self.offset_ns = min(offset_ns for _, offset_ns in self._samples)
 
     def to_host_ns(self, plc_time_ms: NDArray[np.uint32]) -> NDArray[np.int64]:
         """Return the instants of these PLC times, at most 24 days from the newest sample."""
-        behind = (plc_time_ms.astype(np.int64) - self._latest_ms + _HALF_MS) % _WRAP_MS - _HALF_MS
-        result: NDArray[np.int64] = (behind + self._latest_ms) * NS_PER_MS + self._offset_ns
+        result = np.empty(len(plc_time_ms), np.int64)
+        host_instants(np.ascontiguousarray(plc_time_ms), self.latest_ms, self.offset_ns, result)
         return result
 
     def to_plc_ms(self, host_ns: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -63,6 +96,6 @@ class ClockMap:
 
         Instants further away than the counter can tell are taken for the furthest it can.
         """
-        plc_ms = (host_ns - self._offset_ns) // NS_PER_MS
-        near = np.clip(plc_ms, self._latest_ms - _HALF_MS + 1, self._latest_ms + _HALF_MS - 1)
-        return (near % _WRAP_MS).astype(np.uint32)
+        result = np.empty(len(host_ns), np.uint32)
+        plc_times(np.ascontiguousarray(host_ns), self.latest_ms, self.offset_ns, result)
+        return result

@@ -2,13 +2,15 @@
 
 import time
 
+from plc_adapters.mailbox import warmup as mailbox
 from sorter.assignment import warmup
 from sorter.line import tracking
 
 
 def warm_up() -> float:
-    """Compile the kernels of decision and tracking, or load them; return the seconds it took."""
+    """Compile the kernels of a line, or load them; return the seconds it took."""
     began = time.perf_counter()
     warmup.warm_up()
     tracking.warm_up()
+    mailbox.warm_up()
     return time.perf_counter() - began

@@ -10,7 +10,8 @@ import pytest
 from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
-from sorter.assignment.compiled import STALE_S, compiled, remove_stale
+from plc_adapters.compiled import STALE_S, remove_stale
+from sorter.assignment.compiled import compiled
 
 
 @compiled
