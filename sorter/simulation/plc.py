@@ -109,6 +109,8 @@ class SimulatedPlc:
             file, chutes, boot_id
         )
         self._strip(self.sorter)
+        # A boot that ends before its first cycle was told to forget nothing.
+        self.acknowledged[boot_id] = int(self.sorter.program.ring.acknowledged)
         self._listen(boot_id, file.plc.first_sequence)
         self._trace.note("plc", f"boot {boot_id}")
 

@@ -48,7 +48,7 @@ def check_records(plc: SimulatedPlc, store: SimulatedStore) -> None:
     for key, told in plc.told.items():
         boot, sequence = key
         row = store.events.get(key)
-        must = boot == plc.boot_id or distance(plc.acknowledged.get(boot, 0), sequence) >= 0
+        must = boot == plc.boot_id or distance(plc.acknowledged[boot], sequence) >= 0
         if row is None and must:
             raise Violation(4, f"event {key} ({told}) was accepted and is nowhere")
         if row is not None and (
