@@ -15,6 +15,7 @@ from bench import (
     protocols,
     recorder,
     saturation,
+    stalled,
     swaps,
     whatif,
 )
@@ -28,6 +29,7 @@ BENCHES: dict[str, Callable[..., Report]] = {
     "protocols": protocols.run,
     "recorder": recorder.run,
     "saturation": saturation.run,
+    "stalled": stalled.run,
     "swaps": swaps.run,
     "whatif": whatif.run,
 }

@@ -93,9 +93,11 @@ class Step:
 class Plcs:
     """The PLCs of one climb."""
 
-    def __init__(self, binary: Path, folder: Path, core: int) -> None:
+    def __init__(
+        self, binary: Path, folder: Path, core: int, *, port: int = PORT, lines: int = LINES
+    ) -> None:
         self._process = subprocess.Popen(
-            [str(binary), str(PORT), str(LINES), str(folder / "labels.txt"), str(DEADLINE_MS)],
+            [str(binary), str(port), str(lines), str(folder / "labels.txt"), str(DEADLINE_MS)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -22,8 +22,10 @@ name = "bench"
 centre = "LYG-HUB"
 pre_advice = "pre_advice.csv"
 [store]
-dsn = "postgresql://nobody@127.0.0.1:1/none"
+dsn = "{dsn}"
 """
+NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
+"""For a bench whose recorder does not run."""
 LINE = """
 [[lines]]
 name = "line-{number}"
@@ -33,7 +35,7 @@ link = {{ port = {port} }}
 """
 
 
-def write_site(folder: Path, ports: Sequence[int], chutes: str) -> None:
+def write_site(folder: Path, ports: Sequence[int], chutes: str, dsn: str = NOWHERE) -> None:
     """Write ``site.toml`` with a line for each port, all that it names, and compile its plans.
 
     ``labels.csv`` has the codes of the pieces; ``chutes`` is the file of the machines, written
@@ -45,7 +47,7 @@ def write_site(folder: Path, ports: Sequence[int], chutes: str) -> None:
         LINE.format(number=number, chutes=chutes, speed=SPEED_MM_S, port=port)
         for number, port in enumerate(ports)
     ]
-    (folder / "site.toml").write_text(SITE + "".join(lines), encoding="utf-8")
+    (folder / "site.toml").write_text(SITE.format(dsn=dsn) + "".join(lines), encoding="utf-8")
     prepare(load_site(folder / "site.toml"))
 
 
