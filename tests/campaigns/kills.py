@@ -4,7 +4,7 @@ Each round is a centre of its own: an emulated sorter over Modbus, the service a
 a real PostgreSQL. Processes are killed (SIGKILL) at instants drawn from the seed until all pieces
 have left; then the PLC's books, the line's and the database's are held against each other, as the
 service's own tests do. A difference ends the campaign with its traceback; the last line on standard
-output is JSON.
+output is JSON, and with --keep a file says after each round what was done so far.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sorter.store.embedded import EmbeddedPostgres
+from tests.campaigns.seeds import commit
 from tests.integration.service.conftest import Centre, make_database, until
 from tests.integration.service.test_sorting import (
     assert_nothing_is_lost_or_doubled,
@@ -99,10 +100,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.campaigns.kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="JSON file of runs, written after each round")
     options = parser.parse_args()
     chance = random.Random(options.seed)
     began = time.monotonic()
     done, discharged, told = Counter[str](), Counter[str](), Counter[str]()
+    of = commit()
     with tempfile.TemporaryDirectory(prefix="sorter-kills-") as name:
         Path(name).chmod(0o711)
         with EmbeddedPostgres(Path(name) / "postgres") as server:
@@ -116,15 +119,35 @@ def main() -> None:
                 for count in ("inducted", "two_instructions", "overflow"):
                     told[count] += status[count]
                 sys.stderr.write(f"{done.total()} kills, {dict(told)}\n")
-    found = {
-        "what": f"python -m tests.campaigns.kills --kills {options.kills} --seed {options.seed}",
-        "kills": done.total(),
-        "by_target": dict(done),
-        **told,
-        "discharged": dict(discharged),
-        "wall_seconds": round(time.monotonic() - began, 1),
-    }
+                found = {
+                    "commit": of,
+                    "seed": options.seed,
+                    "kills": done.total(),
+                    "by_target": dict(done),
+                    **told,
+                    "discharged": dict(discharged),
+                    "wall_seconds": round(time.monotonic() - began, 1),
+                }
+                if options.keep:
+                    keep(options.keep, found)
     sys.stdout.write(f"{json.dumps(found)}\n")
+
+
+def keep(path: Path, found: dict[str, Any]) -> None:
+    """Put this run, as far as it is, among those of the file."""
+    runs: list[dict[str, Any]] = []
+    if path.exists():
+        runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
+    key = (found["commit"], found["seed"])
+    runs = [*(run for run in runs if (run["commit"], run["seed"]) != key), found]
+    told = {
+        "what": "python -m tests.campaigns.kills",
+        "kills": sum(run["kills"] for run in runs),
+        "runs": runs,
+    }
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
 
 
 if __name__ == "__main__":

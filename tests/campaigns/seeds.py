@@ -39,7 +39,7 @@ def _git(*arguments: str) -> str:
 def commit() -> str:
     """Return the commit that runs; a dirty tree is refused, as nobody could run it again."""
     if _git("status", "--porcelain", "--", *SOURCES):
-        raise SystemExit(f"seeds: commit the changes under {', '.join(SOURCES)} first")
+        raise SystemExit(f"campaign: commit the changes under {', '.join(SOURCES)} first")
     return _git("rev-parse", "HEAD")
 
 
