@@ -1,4 +1,4 @@
-"""The answer with registers is what the library's own decodes, and refuses what it refuses."""
+"""Messages with registers are what the library's own are, and refuse what those refuse."""
 
 import struct
 
@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pymodbus.exceptions import ModbusIOException
-from pymodbus.pdu.register_message import ReadHoldingRegistersResponse
+from pymodbus.pdu.register_message import (
+    ReadHoldingRegistersResponse,
+    WriteMultipleRegistersRequest,
+)
 
-from plc_adapters.modbus.pdu import HoldingRegisters
+from plc_adapters.modbus.pdu import HoldingRegisters, WriteRegisters
 
 
 def decoded(kind: type[ReadHoldingRegistersResponse], data: bytes) -> list[int] | str:
@@ -41,3 +44,10 @@ def test_what_the_library_logs_names_no_register() -> None:
     assert str(answer) == "HoldingRegisters(125 registers)"
     with pytest.raises(ModbusIOException, match="byte count 4 > length of packet 3"):
         answer.decode(b"\x04\0\1")
+
+
+@given(st.integers(0, 0xFFFF), st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=123))
+def test_registers_are_written_as_the_library_writes_them(at: int, registers: list[int]) -> None:
+    kinds = (WriteRegisters, WriteMultipleRegistersRequest)
+    own, librarys = (kind(1, address=at, registers=registers).encode() for kind in kinds)
+    assert own == librarys
