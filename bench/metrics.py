@@ -2,8 +2,8 @@
 
 Two loops take turns over the same events, each with tracking and a compiled plan of its own; the
 PLC and the journal take everything at once, so that a turn is what the line itself does. ``turn``
-is all of it. The copy into shared memory, ten times a second whatever the load, and a scrape, which
-another process answers, are figures of their own.
+is all of it. The copy into shared memory, five times a second whatever the load, and a scrape,
+which another process answers, are figures of their own.
 """
 
 import asyncio

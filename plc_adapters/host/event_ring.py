@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from plc_adapters.contract import EVENT, LinkStatus, Records, Resume
-from plc_adapters.host.wire import MailboxLink, Wire
+from plc_adapters.host.wire import LinkError, MailboxLink, Wire
 from plc_adapters.mailbox.acknowledgement import AcknowledgementGate
 from plc_adapters.mailbox.clock_map import ClockMap
 from plc_adapters.mailbox.codec import EventDecoder, Header
@@ -14,6 +14,9 @@ from plc_adapters.mailbox.slot_kernels import mark
 from plc_adapters.mailbox.table import EVENT_SLOT, event_address
 
 NS_PER_MS = 1_000_000
+
+GATHERED_MAX = 24
+"""Events from which on a turn is begun, however many more the ring holds."""
 
 
 class EventRing:
@@ -57,11 +60,30 @@ class EventRing:
         return events
 
     async def read(self, wire: Wire) -> tuple[Records, bool]:
-        """Return the EVENTs that the next slots hold, and whether all slots asked for held one.
+        """Return the EVENTs that the next slots hold, and whether more may be behind them.
+
+        While each read comes back full, further ones follow within a poll period, so that a line
+        that is behind has fewer turns to take; a PLC that answers slower gets no second one.
 
         Raises:
             LinkError: nothing was taken; the same slots are read again.
         """
+        until_ns = self._clock() + self._link.poll_period_ms * NS_PER_MS
+        events, whole = await self._read_once(wire)
+        gathered, count = [events], len(events)
+        while whole and count < GATHERED_MAX and self.gate.is_plain and self._clock() < until_ns:
+            try:
+                events, whole = await self._read_once(wire)
+            except LinkError:
+                # What was read before is read only once; the next request fails as well.
+                whole = False
+            else:
+                gathered.append(events)
+                count += len(events)
+        return _joined(gathered), whole
+
+    async def _read_once(self, wire: Wire) -> tuple[Records, bool]:
+        """Take one read; return its EVENTs, and whether all slots asked for held one."""
         side_by_side = self.slots - self._expected % self.slots
         wanted = min(self._link.words_per_read // EVENT_SLOT.size, side_by_side)
         wanted = self.gate.slots_free(self._expected, wanted)
@@ -170,3 +192,11 @@ class EventRing:
             self._status.missed_count += 1
             self._expected = advance(self._expected, 1)
         return True
+
+
+def _joined(gathered: list[Records]) -> Records:
+    """Return EVENTs one after the other; as bytes, for numpy would compare them field by field."""
+    if len(gathered) == 1:
+        return gathered[0]
+    events: Records = np.frombuffer(bytearray().join(map(np.ndarray.tobytes, gathered)), EVENT)
+    return events

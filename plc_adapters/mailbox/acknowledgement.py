@@ -34,6 +34,11 @@ class AcknowledgementGate:
         """Whether the line was given no event of this boot yet."""
         return self.delivered == self._begun
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether no acknowledgement can be meant for another boot, so that batches may grow."""
+        return not self._retired
+
     def resume(self, accepted: int) -> None:
         """Go on with the boot that the journal left off in."""
         self.accepted = self.delivered = self._begun = self._known = accepted

@@ -86,7 +86,10 @@ class Outbox:
 
     def add(self, instructions: Records) -> int:
         """Queue copies of INSTRUCTIONs; return how many of the oldest had to be dropped."""
-        waiting = np.concatenate((self._waiting, instructions))
+        waiting = instructions.copy()
+        if len(self._waiting):
+            # Rare, as it takes numpy long: the PLC is away, or its ring is full.
+            waiting = np.concatenate((self._waiting, waiting))
         self._waiting = waiting[-WAITING_MAX:]
         return len(waiting) - len(self._waiting)
 

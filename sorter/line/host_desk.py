@@ -16,8 +16,9 @@ from sorter.ports import BATCH_MAX, HOST_ANSWER, QUESTION, HostCount
 
 ANSWERS_MAX = 2 * BATCH_MAX
 """Answers that wait for the next turn; what comes beyond is not taken and brought again."""
-ASKED = (Disposition.AWAITING_HOST, Disposition.HOST_LATE)
+AWAITING, GONE_BY = int(Disposition.AWAITING_HOST), int(Disposition.HOST_LATE)
 """Dispositions of pieces that the host is asked for."""
+NOTHING = np.zeros(0, HOST_ANSWER)
 COUNTED = {UNUSED: HostCount.UNUSED, IN_TIME: HostCount.IN_TIME, LATE: HostCount.LATE}
 
 
@@ -68,7 +69,7 @@ class HostDesk:
 
     def ask(self, decisions: Records, now_ns: int) -> None:
         """Leave a question for each decision that waits for the host, or has waited in vain."""
-        waiting = decisions[np.isin(decisions["disposition"], ASKED)]
+        waiting = _asked(decisions)
         if len(waiting):
             repeat = waiting["lap"] > 0
             self._put(waiting, waiting["deadline_ns"], repeat, now_ns)
@@ -81,7 +82,7 @@ class HostDesk:
             chutes: CHUTE by number.
             now_ns: The line's clock.
         """
-        waiting = pieces[np.isin(pieces["disposition"], ASKED)]
+        waiting = _asked(pieces)
         if len(waiting):
             last_ns = int(chutes["travel_ns"].max())
             always = np.ones(len(waiting), bool)
@@ -133,10 +134,12 @@ class HostDesk:
     def take(self, most: int) -> Records:
         """Return HOST_ANSWERs that wait, the oldest first and no more than that many."""
         count = min(self._count, most)
+        if not count:
+            return NOTHING
         taken = self._waiting[:count].copy()
-        if count:
+        if count < self._count:
             self._waiting[: self._count - count] = self._waiting[count : self._count].copy()
-            self._count -= count
+        self._count -= count
         return taken
 
     def note_answers(self, became: NDArray[np.uint8]) -> None:
@@ -149,3 +152,10 @@ class HostDesk:
         if len(pieces):
             late = pieces["disposition"] == Disposition.HOST_LATE
             self.counts[HostCount.UNANSWERED] += np.count_nonzero(late)
+
+
+def _asked(of: Records) -> Records:
+    """Return those of some DECISIONs or PIECEs that the host is asked for."""
+    disposition = of["disposition"]
+    asked: Records = of[(disposition == AWAITING) | (disposition == GONE_BY)]
+    return asked

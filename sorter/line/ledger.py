@@ -46,7 +46,7 @@ def ledger_of(tracking: Tracking) -> Ledger:
     return Ledger(
         inducted=int(counters[Counter.INDUCTED] + counters[Counter.ADOPTED]),
         discharged=int(counters[Counter.DISCHARGED]),
-        on_sorter=len(tracking.in_flight()),
+        on_sorter=tracking.count_in_flight(),
         removed=int(counters[Counter.REMOVED]),
         lost=int(counters[Counter.LOST]),
     )

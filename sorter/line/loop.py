@@ -17,6 +17,8 @@ from sorter.ports import BATCH_MAX, Batch, JournalPort
 JOURNAL_RETRY_S = 0.01
 """Pause before a full journal queue is tried again; meanwhile the PLC keeps its events."""
 
+INDUCTED = int(EventKind.INDUCTED)
+
 
 class Outlet(Protocol):
     """Takes copies of a turn without waiting and never calls back."""
@@ -126,7 +128,7 @@ class LineLoop:
         and the database know it too.
         """
         if len(events):
-            inducted = events["kind"] == EventKind.INDUCTED
+            inducted = events["kind"] == INDUCTED
             np.putmask(events["plan_version"], inducted, self._decider.plan_version)
 
     def as_instructions(self, decisions: Records) -> Records:

@@ -29,6 +29,9 @@ COUNTER_NAMES = tuple(counter.name.lower() for counter in Counter)
 LIVE_CHUTE_FIELDS = ("state", "locked", "fill", "discharged", "rate_due_ns")
 """What a snapshot brings back of a chute; the rest is the machine's, or kept room counted anew."""
 
+# As a plain number: a member of an enum takes a microsecond to look up, several times a turn.
+_QUARANTINED = int(Register.QUARANTINED)
+
 
 class State(NamedTuple):
     """A copy of what a decision needs of a line; see :class:`sorter.assignment.decider.State`."""
@@ -119,7 +122,7 @@ class Tracking:
     @property
     def quarantined(self) -> bool:
         """Whether too many pieces were found elsewhere than sent, and nobody has released it."""
-        return bool(self._t.registers[Register.QUARANTINED])
+        return bool(self._t.registers[_QUARANTINED])
 
     def release_quarantine(self) -> None:
         """Sort again: somebody has looked. Confirmations count anew."""
@@ -143,6 +146,11 @@ class Tracking:
         touched = self._t.pieces[: self._t.registers[Register.ROWS_TOUCHED]]
         in_flight: Records = touched[touched["boot_id"] != 0]
         return in_flight
+
+    def count_in_flight(self) -> int:
+        """Return how many pieces are in flight, without copying them."""
+        touched = self._t.pieces["boot_id"][: self._t.registers[Register.ROWS_TOUCHED]]
+        return int(np.count_nonzero(touched))
 
     def copied(self) -> State:
         """Return a copy of the state on which something can be decided without changing the line.
@@ -321,6 +329,8 @@ def _within(records: Records) -> int:
 
 def _plain(records: Records, dtype: np.dtype[np.void]) -> Records:
     """Return records as the kernels are compiled for: a copy only of what was read from a file."""
+    if records.dtype is dtype and records.flags.carray:
+        return records
     return np.require(records, dtype, ["C", "A", "W"])
 
 

@@ -1,6 +1,6 @@
 """What the line process and the recorder keep in shared memory, written side.
 
-A turn is only held (:mod:`sorter.outlets.turn_counts`); ten times a second what is held is counted
+A turn is only held (:mod:`sorter.outlets.turn_counts`); five times a second what is held is counted
 in bulk and everything a reader may want is copied.
 """
 
@@ -48,7 +48,7 @@ from sorter.outlets.pauses import GcPauses
 from sorter.outlets.turn_counts import TurnCounts
 from sorter.ports import BRANDS_MAX, CLASSES_MAX, Batch, HostCount
 
-PUBLISH_EVERY_NS = 100_000_000
+PUBLISH_EVERY_NS = 200_000_000
 """Pause between two copies of a line's state into the board."""
 
 LINE_BOARD_ID = layout_hash(LINE_HEAD, LINE)
