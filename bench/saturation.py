@@ -3,22 +3,25 @@
 Open loop: PLCs in C (``saturation_plc.c``) induct by a schedule drawn beforehand, whatever their
 host does, and count from the instant a scan was due until they hold the answer. A piece passes its
 first chute DEADLINE_MS after its scan: what is left then is its slack. All lines are of one
-process, pinned to one core with its journal and all; the PLCs have another. Rates rise until a
-piece is late or lost; the figure is the highest one that was then held for HOLD_S with none, so it
-is the worst piece's slack that counts, and not that at p99.9. The reference is the bare loop over
-the same 16 connections.
+process, pinned to one core with its journal and all; the PLCs have another. Rates double until a
+piece is late or lost, then the gap is halved; the figure is the highest one that was then held for
+HOLD_S with none, so it is the worst piece's slack that counts, and not that at p99.9. As one stall
+of the machine is enough for that, a rate is too high only once TRIES hosts have failed at it. The
+reference is the bare loop over the same 16 connections.
 
 Whoever else uses the machine lowers both: what others took of the host's core is told beside.
 """
 
 import csv
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -36,11 +39,15 @@ DEADLINE_MS = 300
 """From scan to first chute: 0.6 m at 2 m/s, shorter than any sorter that was surveyed."""
 FIRST_MM = 600
 """The first chute's place on the service's machine, at the site's 2 m/s."""
+TRIES = 2
 FIRST_RATE = 400
 """Pieces a second over all lines, to begin with."""
-COARSE, FINE = 1.5, 1.05
-"""One step to the next: up to the first that fails, then from the last that did not."""
-STEP_S, STEP_SMALL_S, HOLD_S = 10.0, 1.0, 30.0
+HALVINGS = 4
+"""Of the gap between the last doubling that was carried and the first that was not: to 4.4 %."""
+FINE = 2 ** (1 / 2**HALVINGS)
+FINE_MARGIN = 1.001
+"""What rounding may add to it."""
+STEP_S, STEP_SMALL_S, HOLD_S = 4.0, 1.0, 15.0
 WARM_UP, WARM_UP_S = 100.0, 0.5
 """Pieces a second and seconds of the steps until every line answers in time."""
 START_S = 180.0
@@ -113,10 +120,13 @@ class Plcs:
         said: dict[str, Any] = json.loads(line)
         return said
 
-    def step(self, rate: float, seconds: float) -> dict[str, Any]:
-        """Have so many pieces a second come for so long, and return what the PLCs saw."""
+    def step(self, rate: float, seconds: float, *, stops: bool = False) -> dict[str, Any]:
+        """Have so many pieces a second come for so long, and return what the PLCs saw.
+
+        ``stops`` ends it with the first piece that is not answered in time.
+        """
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{rate} {seconds}\n")
+        self._process.stdin.write(f"{rate} {seconds} {int(stops)}\n")
         self._process.stdin.flush()
         return self._said()
 
@@ -149,7 +159,7 @@ class Climb:
         """Take one step."""
         before = self._ticks()
         began = time.monotonic()
-        seen = self._plcs.step(rate, seconds)
+        seen = self._plcs.step(rate, seconds, stops=True)
         ticks = (time.monotonic() - began) * TICKS
         own, busy = (after - early for early, after in zip(before, self._ticks(), strict=True))
         return Step(rate, seen, own / ticks, max(0.0, (busy - own) / ticks))
@@ -214,21 +224,53 @@ class Bench:
 
     def highest(self, host: str) -> tuple[Step, float]:
         """Return the highest step that was held, and the rate of the lowest that was not."""
-        coarse = self._rise(host, FIRST_RATE, COARSE)
-        failed = self._rise(host, coarse / COARSE, FINE)
+        carried, failed = 0.0, 0.0
+        tried: Counter[float] = Counter()
+        while not failed or failed / carried > FINE * FINE_MARGIN:
+            carried, too_many = self._narrow(host, carried, failed)
+            tried[too_many] += 1
+            if tried[too_many] == TRIES:
+                failed = too_many
         while True:
-            with self.climb(host) as climb:
-                held = climb.step(failed / FINE, HOLD_S)
-            if held.carried:
-                return held, failed
-            failed = held.rate
+            for _ in range(TRIES):
+                with self.climb(host) as climb:
+                    held = climb.step(carried, HOLD_S)
+                self._tell(host, held)
+                if held.carried:
+                    return held, failed
+            carried, failed = carried / FINE, carried
 
-    def _rise(self, host: str, rate: float, factor: float) -> float:
-        """Take rising steps; return the rate of the first that fails."""
+    def _narrow(self, host: str, carried: float, failed: float) -> tuple[float, float]:
+        """Take steps up to one that fails, after which host and PLCs start anew.
+
+        Args:
+            host: "bare" or "service".
+            carried: highest rate known to be carried; 0 for none.
+            failed: lowest one known not to be; 0 for none.
+
+        Raises:
+            RuntimeError: not even FIRST_RATE is carried.
+        """
         with self.climb(host) as climb:
-            while climb.step(rate, STEP_S).carried:
-                rate *= factor
-        return rate
+            while not failed or failed / carried > FINE * FINE_MARGIN:
+                rate = math.sqrt(carried * failed) if failed else 2 * carried or FIRST_RATE
+                step = climb.step(rate, STEP_S)
+                self._tell(host, step)
+                if step.carried:
+                    carried = rate
+                    continue
+                if not carried:
+                    raise RuntimeError(
+                        f"saturation: {FIRST_RATE} a second are too many; its words:"
+                    )
+                return carried, rate
+        return carried, failed
+
+    @staticmethod
+    def _tell(host: str, step: Step) -> None:
+        """Say how far the climb is; it takes minutes."""
+        what = "carried" if step.carried else "too many"
+        print(f"saturation: {host}: {step.rate:.0f}/s {what}", file=sys.stderr, flush=True)
 
     def short(self, host: str) -> tuple[Step, float]:
         """Take one short step, far below the limit; no step is known to fail."""

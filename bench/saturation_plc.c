@@ -3,9 +3,10 @@
  * long after the instant its scan was due it held the answer. One process, one thread, LINES
  * mailboxes over libmodbus.
  *
- * Prints {} once it listens, on PORT and the ports after it. Each line on stdin, "PER_SECOND SECONDS",
- * is a step: so many pieces a second over all lines, for so long; when all have ended and every event
- * was acknowledged, or after DRAIN_MS, it prints what it saw as JSON. Ends with stdin.
+ * Prints {} once it listens, on PORT and the ports after it. Each line on stdin, "PER_SECOND SECONDS
+ * STOPS", is a step: so many pieces a second over all lines, for so long; when all have ended and every
+ * event was acknowledged, after DRAIN_MS, or where STOPS is 1 as soon as a piece was not answered in
+ * time, it prints what it saw as JSON. Ends with stdin.
  * Usage: saturation_plc PORT LINES LABELS.txt DEADLINE_MS */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
@@ -52,6 +53,7 @@ static uint64_t now_us, begin_us, end_us, deadline_us, gap_us;
 static uint32_t latencies[BUCKETS];
 static uint64_t longest_us, late, unanswered, overflow, refused, events;
 static modbus_t *modbus;
+static int stops;
 
 static void fail(const char *what, const char *why) {
     fprintf(stderr, "saturation_plc: %s: %s\n", what, why);
@@ -186,6 +188,8 @@ static void cycle(Line *line) {
     put32(image + ENDED_COUNT, line->ended);
 }
 
+static bool gives_up(void) { return stops && (late || unanswered || overflow || refused); }
+
 static bool drained(void) {
     if (now_us < end_us) return false;
     for (Line *line = lines; line < lines + line_count; line++)
@@ -232,7 +236,7 @@ static void run(bool until_command) {
         if (now_us < next_cycle) continue;
         next_cycle = now_us + CYCLE_US;
         for (int i = 0; i < line_count; i++) cycle(&lines[i]);
-        if (!until_command && (drained() || now_us > end_us + DRAIN_MS * 1000)) return;
+        if (!until_command && (gives_up() || drained() || now_us > end_us + DRAIN_MS * 1000)) return;
     }
 }
 
@@ -323,8 +327,8 @@ int main(int argc, char **argv) {
     for (;;) {
         run(true);
         if (!fgets(command, sizeof command, stdin)) return 0;
-        if (sscanf(command, "%lf %lf", &per_second, &seconds) != 2 || per_second <= 0)
-            fail(command, "give PER_SECOND SECONDS");
+        if (sscanf(command, "%lf %lf %d", &per_second, &seconds, &stops) != 3 || per_second <= 0)
+            fail(command, "give PER_SECOND SECONDS STOPS");
         step(per_second, seconds);
     }
 }
