@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from asyncua import Client, ua
 
@@ -45,19 +45,49 @@ CURRENT_TIME = ua.NodeId(ua.Int32(ua.ObjectIds.Server_ServerStatus_CurrentTime))
 OVERFLOW_EVENT = ua.NodeId(ua.Int32(ua.ObjectIds.EventQueueOverflowEventType))
 
 
+class Scan(NamedTuple):
+    """One scan as the scanner told it, before it is tied."""
+
+    told: list[Told]
+    codes: Codes
+    time_ns: int
+    """Of the event or the value, by the scanner's clock; 0 where it does not tell."""
+    arrived_ns: int
+    piece: int
+    """The piece id that it bears; 0 where none is asked for."""
+
+
+class Tap(Protocol):
+    """Who is told each scan as it comes: the check of a scanner."""
+
+    def scan(self, scan: Scan) -> None:
+        """Take one that could be read."""
+
+    def unread(self, error: Exception) -> None:
+        """Take why one could not; its cause is a ResultError, if the scanner is to blame."""
+
+
 class AutoIdScanner:
     """See :class:`plc_adapters.autoid.tied_adapter.Scanner`.
 
     Args:
         settings: what to know of it.
-        clock: tells nanoseconds since the Unix epoch, never stepping back.
+        clock: tells nanoseconds that never step back.
+        tap: is told each scan too.
 
     Raises:
         AdapterError: the settings contradict each other, or a file that they name is of no use.
     """
 
-    def __init__(self, settings: ScannerSettings, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        settings: ScannerSettings,
+        clock: Callable[[], int],
+        tap: Tap | None = None,
+    ) -> None:
         settings.expect_sound()
+        self.late_ms = 0.0
+        """How late results are published at most, by what the server agreed to."""
         self.name = settings.name
         self.station = settings.station
         self.window = settings.window
@@ -65,6 +95,7 @@ class AutoIdScanner:
         self._settings = settings
         self._credentials = load_credentials(settings.endpoint)
         self._clock = clock
+        self._tap = tap
         self._reader = CodeReader(settings.codes)
         self._device_clock = DeviceClock()
         self._waiting: deque[Result] = deque(maxlen=RESULTS_MAX)
@@ -147,6 +178,7 @@ class AutoIdScanner:
         self._heard_ns = self._clock()
         subscription = Subscription(client, self._settings)
         await subscription.open(lambda published: self._on_publish(published, subscription.autoid))
+        self.late_ms = subscription.late_ms
         self.status.reconnects += self._sessions > 0
         self._sessions += 1
         self.status.connected = True
@@ -224,6 +256,8 @@ class AutoIdScanner:
                 hear(what, arrived_ns)
         except LinkError as error:
             self.status.malformed += 1
+            if self._tap is not None:
+                self._tap.unread(error)
             if not self._told_malformed:
                 self._told_malformed = True
                 _log.warning("%s; its piece is taken for unread", error)
@@ -265,6 +299,8 @@ class AutoIdScanner:
         codes = self._reader.read(one.read for one in found)
         self.status.no_reads += codes.count == 0
         self.status.left_out += codes.left_out
+        if self._tap is not None:
+            self._tap.scan(Scan(found, codes, time_ns, arrived_ns, piece))
         if self.window.by_trigger:
             self._waiting.append(Result(codes, arrived_ns, arrived_ns, piece))
             return

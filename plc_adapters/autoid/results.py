@@ -27,12 +27,18 @@ class ResultError(Exception):
     """A result is none that AutoID describes; says what it is instead."""
 
 
+class PieceIdError(ResultError):
+    """A result bears no piece id where it should."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """One code, and when it was read by the scanner's clock, ns; 0 where it does not tell."""
 
     read: Read
     read_ns: int
+    kind: int = 0
+    """Of its data, as the union numbers it; 0 for a bare value."""
 
 
 def instant_ns(instant: object) -> int:
@@ -72,6 +78,7 @@ def told(result: Any) -> Told:
     return Told(
         Read(_bytes_of(data), symbology.encode() if isinstance(symbology, str) else b""),
         instant_ns(getattr(result, "Timestamp", None)),
+        _kind_of(data),
     )
 
 
@@ -79,14 +86,14 @@ def piece_id(value: Any) -> int:
     """Return the piece id that a result bears: a whole number, or its digits.
 
     Raises:
-        ResultError: it is none from 1 to 4,294,967,295.
+        PieceIdError: it is none from 1 to 4,294,967,295.
     """
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace")
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
         value = int(value) if len(value) <= len(str(PIECE_ID_MAX)) else None
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= PIECE_ID_MAX:
-        raise ResultError(f"bears the piece id {value!r}, which is none")
+        raise PieceIdError(f"bears the piece id {value!r}, which is none")
     return value
 
 
@@ -101,12 +108,19 @@ def _opened(value: Any, autoid: int) -> Any:
     return struct_from_binary(cls, Buffer(value.Body))
 
 
+def _kind_of(data: Any) -> int:
+    """Return the kind of a scan's data, as its union numbers it; 0 for a bare value."""
+    kind = getattr(data, "Encoding", None)
+    if kind is None or not hasattr(data, "Value"):
+        return 0
+    if kind not in (BYTE_STRING, STRING, EPC, CUSTOM):
+        raise ResultError(f"holds data of kind {kind}, which AutoID does not know")
+    return int(kind)
+
+
 def _bytes_of(data: Any) -> bytes:
     """Return what was read as bytes; an RFID tag's as upper-case hexadecimal digits."""
-    kind = getattr(data, "Encoding", None)
-    if kind is not None and hasattr(data, "Value"):
-        if kind not in (BYTE_STRING, STRING, EPC, CUSTOM):
-            raise ResultError(f"holds data of kind {kind}, which AutoID does not know")
+    if _kind_of(data):
         data = data.Value
     if isinstance(data, ua.Variant):
         data = data.Value

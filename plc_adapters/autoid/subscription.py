@@ -41,8 +41,11 @@ class Subscription:
         self._settings = settings
         self.autoid = 0
         """Index of AutoID's namespace in this session."""
+        self._uris: list[str] = []
         self.silence_ns = 0
         """A server that says nothing for so long is gone."""
+        self.late_ms = 0.0
+        """How late scans are published at most, by what it agreed to."""
 
     async def open(self, on_publish: Publish) -> None:
         """Subscribe; ``on_publish`` is called with each message of the server, in order.
@@ -51,32 +54,55 @@ class Subscription:
             LinkError: the server has no such device, or delivers too late to be of use.
         """
         with told_as_link_error(self._peer, "can't prepare the session"):
-            uris = await self._client.get_namespace_array()
-            self.autoid = self._index(uris, NAMESPACE, "is this an AutoID device (OPC 30010)?")
-            if self._settings.mode == "events":
-                item = self._events(uris)
-            else:
-                item = await self._last_scan_data(uris)
-            await self._subscribe(item, on_publish)
+            await self.learn_namespaces()
+            await self._subscribe(await self.find(), on_publish)
+
+    async def learn_namespaces(self) -> None:
+        """Ask for the server's namespaces; LinkError where AutoID's is not among them."""
+        self._uris = await self._client.get_namespace_array()
+        self.autoid = self._index(NAMESPACE, "is this an AutoID device (OPC 30010)?")
+
+    async def find(self) -> ua.MonitoredItemCreateRequest:
+        """Return what is to be watched; LinkError where the server has no such thing."""
+        if self._settings.mode == "events":
+            return self._events()
+        return await self._last_scan_data()
+
+    async def expect_events(self) -> None:
+        """Raise LinkError where the device is not there, or says that it raises no events."""
+        (told,) = await self._client.uaclient.read_attributes(
+            [self._device()], ua.AttributeIds.EventNotifier
+        )
+        what = self._settings.device or "the server"
+        if told.StatusCode is not None and not told.StatusCode.is_good():
+            raise LinkError(
+                f"{self._peer}: has no object {what}: {explain_status(told.StatusCode.value)}; "
+                "correct device and device_namespace"
+            )
+        notifier = told.Value.Value if told.Value is not None else 0
+        if not int(notifier or 0) & ua.EventNotifierType.SubscribeToEvents:
+            raise LinkError(
+                f"{self._peer}: {what} raises no events; correct device, or use mode last_scan_data"
+            )
 
     @property
     def _peer(self) -> str:
         return self._settings.endpoint.peer
 
-    def _index(self, uris: list[str], uri: str, advice: str) -> int:
-        if uri not in uris:
-            known = ", ".join(uris[1:]) or "none of its own"
+    def _index(self, uri: str, advice: str) -> int:
+        if uri not in self._uris:
+            known = ", ".join(self._uris[1:]) or "none of its own"
             raise LinkError(f"{self._peer}: has no namespace {uri} (it has {known}); {advice}")
-        return uris.index(uri)
+        return self._uris.index(uri)
 
-    def _device(self, uris: list[str]) -> ua.NodeId:
+    def _device(self) -> ua.NodeId:
         settings = self._settings
         if not settings.device:
             return ua.NodeId(ua.Int32(ua.ObjectIds.Server))
-        index = self._index(uris, settings.device_namespace, "correct device_namespace")
+        index = self._index(settings.device_namespace, "correct device_namespace")
         return ua.NodeId.from_string(f"ns={index};{settings.device}")
 
-    def _events(self, uris: list[str]) -> ua.MonitoredItemCreateRequest:
+    def _events(self) -> ua.MonitoredItemCreateRequest:
         """Return the request for events, filtered to the fields that count.
 
         No events are filtered out: a server need not know that a device maker's event type is one
@@ -86,7 +112,7 @@ class Subscription:
         names = [ua.QualifiedName(name, 0) for name in SELECTED]
         names.append(ua.QualifiedName("ScanResult", self.autoid))
         if settings.trigger_field:
-            index = self._index(uris, settings.trigger_namespace, "correct trigger_namespace")
+            index = self._index(settings.trigger_namespace, "correct trigger_namespace")
             names.append(ua.QualifiedName(settings.trigger_field, index))
         clauses = [
             ua.SimpleAttributeOperand(
@@ -97,13 +123,13 @@ class Subscription:
             for name in names
         ]
         return self._item(
-            self._device(uris),
+            self._device(),
             ua.AttributeIds.EventNotifier,
             0.0,
             ua.EventFilter(SelectClauses=clauses),
         )
 
-    async def _last_scan_data(self, uris: list[str]) -> ua.MonitoredItemCreateRequest:
+    async def _last_scan_data(self) -> ua.MonitoredItemCreateRequest:
         """Return the request for the last scan; the same code once more counts by its instant."""
         name = ua.QualifiedName("LastScanData", self.autoid)
         step = ua.RelativePathElement(
@@ -111,7 +137,7 @@ class Subscription:
             IsInverse=False,  # type: ignore[arg-type]
             TargetName=name,
         )
-        path = ua.BrowsePath(self._device(uris), ua.RelativePath([step]))
+        path = ua.BrowsePath(self._device(), ua.RelativePath([step]))
         (found,) = await self._client.uaclient.translate_browsepaths_to_nodeids([path])
         if not found.StatusCode.is_good() or not found.Targets:
             raise LinkError(
@@ -175,8 +201,8 @@ class Subscription:
         sampling_ms = 0.0
         if self._settings.mode == "last_scan_data":
             sampling_ms = max(0.0, result.RevisedSamplingInterval)
-        late_ms = made.RevisedPublishingInterval + sampling_ms
-        if late_ms > self._settings.window.delivery_ms:
+        self.late_ms = made.RevisedPublishingInterval + sampling_ms
+        if self.late_ms > self._settings.window.delivery_ms:
             raise LinkError(
                 f"{self._peer}: samples every {sampling_ms:g} and publishes every "
                 f"{made.RevisedPublishingInterval:g} ms at best, later than delivery_ms "

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Verdict(StrEnum):
@@ -56,7 +57,24 @@ class Mark(StrEnum):
     TAKE_OVER = "take-over"
 
 
-TITLES = {
+class ScannerMark(StrEnum):
+    """Each thing that is checked of a scanner beside the PLC, in the order of the report."""
+
+    REACHABLE = "scanner-reachable"
+    SECURITY = "scanner-security"
+    AUTOID = "scanner-autoid"
+    DEVICE = "scanner-device"
+    DELIVERY = "scanner-delivery"
+    SCAN = "scanner-scan"
+    READABLE = "scanner-readable"
+    FILTER = "scanner-filter"
+    NO_READ = "scanner-no-read"
+    CLOCK = "scanner-clock"
+    TRIGGER_ID = "scanner-trigger-id"
+    TIE = "scanner-tie"
+
+
+TITLES: dict[Mark | ScannerMark, str] = {
     Mark.REACHABLE: "The PLC can be reached",
     Mark.MAGIC: "The mailbox begins where it should",
     Mark.WORD_ORDER: "Word order of 32-bit values",
@@ -95,6 +113,18 @@ TITLES = {
     Mark.LOWER_CLAIM: "A lower epoch is never granted",
     Mark.HOST_BACK: "A host that comes back goes on",
     Mark.TAKE_OVER: "A second host takes over from a silent one",
+    ScannerMark.REACHABLE: "The scanner can be reached",
+    ScannerMark.SECURITY: "A secured session is opened",
+    ScannerMark.AUTOID: "It speaks AutoID (OPC 30010)",
+    ScannerMark.DEVICE: "The device is there, and tells scans as configured",
+    ScannerMark.DELIVERY: "Scans are published soon enough",
+    ScannerMark.SCAN: "Scans come",
+    ScannerMark.READABLE: "Every scan can be read",
+    ScannerMark.FILTER: "The filter lets codes through",
+    ScannerMark.NO_READ: "Its words for a no-read are known",
+    ScannerMark.CLOCK: "It can be told when a piece was read",
+    ScannerMark.TRIGGER_ID: "Scans bear the piece id",
+    ScannerMark.TIE: "Scans are tied to the PLC's pieces",
 }
 """What a person reads for each mark."""
 
@@ -103,7 +133,7 @@ TITLES = {
 class Finding:
     """One verdict."""
 
-    mark: Mark
+    mark: Mark | ScannerMark
     verdict: Verdict
     seen: str
     """The value seen."""
@@ -126,6 +156,15 @@ class Moment:
     """Since the first step."""
 
 
+class Passed(NamedTuple):
+    """A piece that the PLC told at a station whose codes come from elsewhere."""
+
+    station: int
+    piece_id: int
+    event_ns: int
+    """When it passed the photo-eye, on the clock of the check."""
+
+
 @dataclass(slots=True)
 class Measured:
     """What was measured, for the pictures."""
@@ -142,45 +181,75 @@ class Measured:
     load_seconds: float = 0.0
     pieces: int = 0
     """Pieces inducted while it was checked."""
+    at_scanners: list[Passed] = field(default_factory=list)
+    """Pieces at stations whose codes come from elsewhere, in the PLC's order."""
 
 
 @dataclass(slots=True)
-class Result:
-    """All of one PLC."""
+class Verdicts:
+    """Verdicts of one device, one a mark."""
 
-    line: str
-    peer: str
-    findings: list[Finding] = field(default_factory=list)
-    measured: Measured = field(default_factory=Measured)
-    seconds: float = 0.0
-    notes: tuple[str, ...] = ()
-    """What is known of this family of PLCs."""
+    findings: list[Finding] = field(default_factory=list, kw_only=True)
 
     @property
     def passed(self) -> bool:
         """Whether nothing failed; what could not be checked is not counted."""
         return not any(finding.verdict is Verdict.FAIL for finding in self.findings)
 
-    def add(self, mark: Mark, verdict: Verdict, seen: str, advice: str = "") -> None:
+    def add(self, mark: Mark | ScannerMark, verdict: Verdict, seen: str, advice: str = "") -> None:
         """Add a finding; one of a mark that failed before is kept as it is."""
         if any(finding.mark is mark for finding in self.findings):
             return
         self.findings.append(Finding(mark, verdict, seen, advice))
 
-    def judge(self, mark: Mark, *, holds: bool, seen: str, advice: str) -> bool:
+    def judge(self, mark: Mark | ScannerMark, *, holds: bool, seen: str, advice: str) -> bool:
         """Add ok or fail; the advice is kept for a failure only. Returns whether it holds."""
         self.add(mark, Verdict.OK if holds else Verdict.FAIL, seen, "" if holds else advice)
         return holds
 
-    def skip(self, mark: Mark, why: str, how: str) -> None:
+    def skip(self, mark: Mark | ScannerMark, why: str, how: str) -> None:
         """Add what could not be checked, and how it could."""
         self.add(mark, Verdict.UNCHECKED, why, how)
 
-    def verdict_of(self, mark: Mark) -> Verdict | None:
+    def verdict_of(self, mark: Mark | ScannerMark) -> Verdict | None:
         """Return the verdict of a mark; None if it has none."""
         return next((f.verdict for f in self.findings if f.mark is mark), None)
 
     def in_order(self) -> list[Finding]:
         """Return the findings in the order of the marks."""
-        places = {mark: place for place, mark in enumerate(Mark)}
+        places = {mark: place for place, mark in enumerate((*Mark, *ScannerMark))}
         return sorted(self.findings, key=lambda finding: places[finding.mark])
+
+
+@dataclass(slots=True)
+class ScannerResult(Verdicts):
+    """All of one scanner beside the PLC."""
+
+    name: str
+    station: int
+    peer: str
+    scans: int = 0
+    """That came while it was listened to."""
+
+
+@dataclass(slots=True)
+class Result(Verdicts):
+    """All of one PLC, and of the scanners beside it."""
+
+    line: str
+    peer: str
+    measured: Measured = field(default_factory=Measured)
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    """What is known of this family of PLCs."""
+    scanners: list[ScannerResult] = field(default_factory=list)
+
+    @property
+    def devices(self) -> list[Verdicts]:
+        """The PLC, and each scanner."""
+        return [self, *self.scanners]
+
+    @property
+    def all_passed(self) -> bool:
+        """Whether nothing failed of any device."""
+        return all(device.passed for device in self.devices)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from html import escape
 
-from plc_adapters.commissioning.findings import Finding, Result, Verdict
+from plc_adapters.commissioning.findings import Finding, Result, ScannerResult, Verdict
 from plc_adapters.commissioning.pictures import histogram, timeline
 from plc_adapters.commissioning.run import REQUEST_MS_MAX
 
@@ -63,7 +63,7 @@ def page(result: Result, site: str, at: datetime) -> str:
         site: name of the site.
         at: when it was checked.
     """
-    title = f"PLC of {result.line}: {'passed' if result.passed else 'not passed'}"
+    title = f"PLC of {result.line}: {'passed' if result.all_passed else 'not passed'}"
     return "\n".join(
         [
             "<!doctype html>",
@@ -73,6 +73,7 @@ def page(result: Result, site: str, at: datetime) -> str:
             *_head(result, site, at),
             *_failures(result),
             *_table(result),
+            *(line for scanner in result.scanners for line in _scanner(scanner)),
             *_notes(result),
             *_figures(result),
             *_foot(),
@@ -84,12 +85,13 @@ def page(result: Result, site: str, at: datetime) -> str:
 
 def _head(result: Result, site: str, at: datetime) -> list[str]:
     counts = dict.fromkeys(Verdict, 0)
-    for finding in result.findings:
-        counts[finding.verdict] += 1
+    for device in result.devices:
+        for finding in device.findings:
+            counts[finding.verdict] += 1
     measured = result.measured
     times = sorted(measured.request_us)
     median = f"{times[len(times) // 2] / 1000:.1f} ms" if times else "–"
-    word = "passed" if result.passed else "not passed"
+    word = "passed" if result.all_passed else "not passed"
     open_ = counts[Verdict.UNCHECKED]
     note = f"{open_} could not be checked" if open_ else "everything was checked"
     boxes = [
@@ -113,10 +115,15 @@ def _head(result: Result, site: str, at: datetime) -> list[str]:
 
 
 def _failures(result: Result) -> list[str]:
-    failed = [f for f in result.in_order() if f.verdict is Verdict.FAIL]
+    failed = [
+        _row(finding, device.name if isinstance(device, ScannerResult) else "")
+        for device in result.devices
+        for finding in device.in_order()
+        if finding.verdict is Verdict.FAIL
+    ]
     if not failed:
         return []
-    return ["<h2>What to change</h2>", "<table>", *map(_row, failed), "</table>"]
+    return ["<h2>What to change</h2>", "<table>", *failed, "</table>"]
 
 
 def _table(result: Result) -> list[str]:
@@ -128,11 +135,22 @@ def _table(result: Result) -> list[str]:
     ]
 
 
-def _row(finding: Finding) -> str:
+def _scanner(scanner: ScannerResult) -> list[str]:
+    return [
+        f"<h2>Scanner {escape(scanner.name)} at station {scanner.station}</h2>",
+        f'<p class="peer">{escape(scanner.peer)} · {scanner.scans} scans heard</p>',
+        "<table><thead><tr><th>Verdict</th><th>Check</th><th>Seen</th></tr></thead><tbody>",
+        *map(_row, scanner.in_order()),
+        "</tbody></table>",
+    ]
+
+
+def _row(finding: Finding, of: str = "") -> str:
+    """Return a finding's row; ``of`` names the scanner where the table is not its own."""
     advice = f'<span class="advice">{escape(finding.advice)}</span>' if finding.advice else ""
     return (
         f'<tr class="{finding.verdict}"><td>{SIGNS[finding.verdict]}</td>'
-        f"<td>{escape(finding.title)}</td>"
+        f"<td>{escape(f'{of}: {finding.title}' if of else finding.title)}</td>"
         f'<td class="seen">{escape(finding.seen)}{advice}</td></tr>'
     )
 

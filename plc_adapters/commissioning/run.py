@@ -86,6 +86,13 @@ async def check_plc(
     return result
 
 
+async def leave_alone(line: str, peer: str) -> Result:
+    """Return a result of a PLC that is not to be touched: nothing of it is checked."""
+    result = Result(line, peer)
+    _skip_rest(result, "the scanners alone are checked", "check again without --scanners-only")
+    return result
+
+
 def _skip_rest(result: Result, why: str, how: str) -> None:
     """Say of everything that has no verdict that it was not checked."""
     for mark in Mark:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from plc_adapters.commissioning.findings import Measured
+from plc_adapters.commissioning.findings import Measured, Passed
 from plc_adapters.commissioning.heard import Heard
 from plc_adapters.commissioning.told import Said, Told
-from plc_adapters.contract import EventKind, Records
+from plc_adapters.contract import EventKind, Records, ScanStatus
 from plc_adapters.host.wire import MailboxLink, Wire
 from plc_adapters.mailbox.clock_map import ClockMap
 from plc_adapters.mailbox.codec import (
@@ -34,6 +34,8 @@ from plc_adapters.mailbox.table import (
 )
 from plc_adapters.mailbox.warmup import warm_up
 
+AT_SCANNERS_MAX = 4096
+"""Pieces at scanners kept to be tied to their scans, the newest."""
 TIMES_KEPT_MAX = 200_000
 """Round trips kept for the histogram, the newest."""
 NS_PER_MS = 1_000_000
@@ -212,11 +214,21 @@ class Session:
             sent = self.told.hear(event)
             if sent is not None:
                 self.measured.answer_us.append((now_ns - sent.written_ns) // 1000)
-        elif kind == EventKind.SCANNED and self.answer is not None:
+        if kind == EventKind.SCANNED:
+            self._note_scanner(event)
+        if kind == EventKind.SCANNED and self.answer is not None:
             chutes = self.answer(event)
             if chutes and self.told.room > 0:
                 piece, lap = int(event["piece_id"][0]), int(event["lap"][0])
                 await self.instruct(piece, chutes, lap=lap)
+
+    def _note_scanner(self, event: Records) -> None:
+        """Keep when a piece passed a scanner beside the PLC."""
+        if int(event["status"][0]) & ScanStatus.CODES_ELSEWHERE:
+            instant_ns = int(self.clock_map.to_host_ns(event["plc_time_ms"])[0])
+            station, piece = int(event["station"][0]), int(event["piece_id"][0])
+            self.measured.at_scanners.append(Passed(station, piece, instant_ns))
+            del self.measured.at_scanners[:-AT_SCANNERS_MAX]
 
     async def _acknowledge(self) -> None:
         """Acknowledge all that was read: with the next heartbeat, at once if a quarter waits."""

@@ -12,7 +12,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from plc_adapters.contract import AdapterError
 from plc_adapters.emulator.config import EmulatorConfigError
 from plc_adapters.emulator.front import HostWrite, ListenError, why_not
-from plc_adapters.emulator.sections import Listen, ListenTls
+from plc_adapters.emulator.listen_sections import Listen, ListenTls
 from plc_adapters.emulator.sensors import NO_SENSORS, Sensors
 from plc_adapters.modbus.tls import server_context
 

@@ -11,9 +11,9 @@ from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.address_space import AddressSpace, AttributeService
 
 from plc_adapters.emulator.front import HostWrite
+from plc_adapters.emulator.listen_sections import Listen
 from plc_adapters.emulator.memory import Memory
 from plc_adapters.emulator.opcua_server import Listening, own_pair, secured_server
-from plc_adapters.emulator.sections import Listen
 from plc_adapters.mailbox.table import EVENT_RING, EVENT_SLOT, HEADER
 from plc_adapters.opcua.nodes import PER_SLOT, NodeMap, Variable, variables
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from plc_adapters.contract import AdapterError
 from plc_adapters.emulator.config import EmulatorConfigError
 from plc_adapters.emulator.front import ListenError, why_not
-from plc_adapters.emulator.sections import ListenOpcua
+from plc_adapters.emulator.listen_sections import ListenOpcua
 from plc_adapters.opcua.certificates import (
     application_uri,
     expect_pair,

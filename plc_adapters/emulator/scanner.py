@@ -7,7 +7,7 @@ from typing import Protocol
 
 from plc_adapters.emulator.chance import stream
 from plc_adapters.emulator.plc import Scan
-from plc_adapters.emulator.sections import EmulatedScanner
+from plc_adapters.emulator.scanner_sections import EmulatedScanner
 
 US_PER_MS = 1000
 

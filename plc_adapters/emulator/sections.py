@@ -1,80 +1,20 @@
 """What the emulator's file can say, one class for each of its tables."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from plc_adapters.contract import CHUTE_NUMBER_MAX, LAPS_MAX, STATION_NUMBER_MAX
+from plc_adapters.emulator.listen_sections import Listen
+from plc_adapters.emulator.scanner_sections import EmulatedScanner
+from plc_adapters.emulator.section import Chance, Cut, Milliseconds, Section, While
 from plc_adapters.mailbox.table import EVENT_SLOTS_MAX, EVENT_SLOTS_MIN, LAYOUT_VERSION
 
 EYE_SLACK_MM = 20
 """What a gap needs beyond its purpose for photo-eyes to see it in time."""
 CELLS_MAX = 65_535
 """A cell's number takes one register; cells count from 1."""
-
-Chance = Annotated[float, Field(ge=0.0, le=1.0)]
-Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
-
-
-class Section(BaseModel):
-    """A table of the file; an unknown key in it is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ListenTls(Section):
-    """Modbus/TCP Security: PEM files. A host without a certificate of that ``ca`` is refused."""
-
-    ca: Path
-    certificate: Path
-    key: Path
-
-
-OpcuaPolicy = Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"]
-"""Security policies, as a link names them."""
-
-
-class ListenOpcua(Section):
-    """The OPC UA server; all it offers is signed and encrypted."""
-
-    certificate: Path
-    """Application certificate with its URI, DER or PEM; ``key`` is its private key."""
-    key: Path
-    trusted: Path
-    """Folder of the certificates of hosts, or of their authorities, that may connect."""
-    user: str = ""
-    """Who may connect, by password; anybody whose certificate is trusted if empty."""
-    password: str = ""
-    users_trusted: Path | None = None
-    """Folder of the certificates of users that may connect by them; nobody may if not given."""
-    security_policies: tuple[OpcuaPolicy, ...] = Field(default=("Basic256Sha256",), min_length=1)
-    variable_per_slot: bool = False
-    """Whether each slot is a variable of its own and index ranges are refused."""
-
-
-class Listen(Section):
-    """Where the server listens.
-
-    Over Modbus it answers every unit id, as Siemens' MB_SERVER does.
-    """
-
-    protocol: Literal["modbus", "opcua"] = "modbus"
-    host: str = "127.0.0.1"
-    port: int = Field(default=15_020, ge=0, le=65_535)
-    """0 for any free one; the status names it."""
-    base_address: int = Field(default=0, ge=0, le=65_535)
-    """Holding register at which the mailbox begins."""
-    tls: ListenTls | None = None
-    """Of Modbus."""
-    opcua: ListenOpcua | None = None
-    """Needed with that protocol."""
-
-    @model_validator(mode="after")
-    def _protocol_has_its_settings(self) -> Self:
-        if self.protocol == "opcua" and self.opcua is None:
-            raise ValueError('protocol "opcua" needs opcua.certificate, opcua.key, opcua.trusted')
-        return self
 
 
 class Plc(Section):
@@ -224,22 +164,6 @@ class Jam(Lock):
     """A chute that is blocked from an instant on for a while."""
 
 
-class While(Section):
-    """A while in which something is wrong."""
-
-    after_ms: Milliseconds
-    """From the start of the emulator."""
-    for_ms: Milliseconds
-
-    def holds(self, now_us: int) -> bool:
-        """Whether it is on at that instant."""
-        return self.after_ms * 1000 <= now_us < (self.after_ms + self.for_ms) * 1000
-
-
-class Cut(While):
-    """A while in which the cable is cut: all connections are dropped, new ones refused."""
-
-
 class Blind(While):
     """A while in which the scanner reads nothing."""
 
@@ -367,28 +291,6 @@ class EmulatedSensor(Section):
     """Added once, from ``excursion_after_ms`` on, ``excursion_for_ms`` long."""
     excursion_after_ms: Milliseconds = 0
     excursion_for_ms: Milliseconds = 0
-
-
-class EmulatedScanner(Section):
-    """A scanner that is an AutoID device of its own: the PLC's scan events are without codes."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=15_040, ge=0, le=65_535)
-    """0 for any free one; the status names it."""
-    opcua: ListenOpcua
-    deliver_min_ms: Milliseconds = 5
-    deliver_max_ms: Milliseconds = 30
-    """From a reading until it is told, by chance in between."""
-    untold: Chance = 0.0
-    """Per reading: it is never told."""
-    cuts: list[Cut] = Field(default=[], max_length=10_000)
-    """Of its own cable; what is read meanwhile nobody hears."""
-
-    @model_validator(mode="after")
-    def _delivers_in_order(self) -> Self:
-        if self.deliver_min_ms > self.deliver_max_ms:
-            raise ValueError("deliver_min_ms is more than deliver_max_ms; exchange them")
-        return self
 
 
 class EmulatorFile(Section):

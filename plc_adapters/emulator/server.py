@@ -14,7 +14,7 @@ from plc_adapters.emulator.build import Sorter
 from plc_adapters.emulator.front import Front, HostWrite
 from plc_adapters.emulator.modbus_front import ModbusFront
 from plc_adapters.emulator.scanner import Scanner
-from plc_adapters.emulator.sections import Cut
+from plc_adapters.emulator.section import Cut
 from plc_adapters.emulator.sensors import Sensors
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _scanner(sorter: Sorter) -> "tuple[Scanner, AutoIdFront] | tuple[None, None]
         return None, None
     from plc_adapters.emulator.autoid_front import AutoIdFront  # noqa: PLC0415 - as below
 
-    return Scanner(settings, sorter.file.seed, scans), AutoIdFront(settings.opcua)
+    return Scanner(settings, sorter.file.seed, scans), AutoIdFront(settings.opcua, settings.faults)
 
 
 def _front(sorter: Sorter, host_write: HostWrite, sensors: Sensors) -> Front:

@@ -17,9 +17,11 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from plc_adapters.commissioning import context
 from plc_adapters.commissioning.context import Plan, Tell
-from plc_adapters.commissioning.findings import Result, Verdict
+from plc_adapters.commissioning.ear import Ear
+from plc_adapters.commissioning.findings import Result, Verdict, Verdicts
 from plc_adapters.commissioning.page import SIGNS, page
-from plc_adapters.commissioning.run import HeldError, check_plc
+from plc_adapters.commissioning.run import HeldError, check_plc, leave_alone
+from plc_adapters.commissioning.scanners import check_with_scanners
 from plc_adapters.host.wire import LinkError
 from plc_adapters.modbus.profiles import PROFILES
 from plc_adapters.registry import connection
@@ -33,6 +35,8 @@ The check takes a free seat and is the PLC's host for about a minute. Pieces of 
 chutes in turn; while it falls silent on purpose they go to the default chute; inductions pause
 while it keeps the ring full. It refuses while another host is alive, and leaves the seats clear.
 Run pieces, or the PLC's test mode, meanwhile: without any, some things can't be checked.
+Scanners beside the PLC are listened to meanwhile; with --scanners-only nothing else is done, which
+disturbs nobody and needs no --yes.
 
 Ends with 0 if nothing failed, 1 if something did, 4 if the PLC is not there, 5 if another host is.
 
@@ -68,15 +72,17 @@ def check(
         float, typer.Option(min=1, max=PIECE_S_MAX, help="Longest wait for a piece.")
     ] = context.PIECE_S,
     read_only: Annotated[bool, typer.Option(help="Write no register: look only.")] = False,  # noqa: FBT002
+    scanners_only: Annotated[bool, typer.Option(help="Leave the PLC alone.")] = False,  # noqa: FBT002
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it begins.")] = False,  # noqa: FBT002
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
 ) -> None:
-    """Check the PLC of one line."""
+    """Check the PLC of one line, and the scanners beside it."""
     loaded = load_site(site)
     chosen = _line(loaded.lines, line)
     plan = _plan(chosen, piece_seconds, load_seconds, load_rate, read_only=read_only)
     link, make_wire = connection(chosen.adapter, chosen.link)
-    if not read_only and not yes:
+    ears = _ears(chosen, scanners_only=scanners_only)
+    if not (read_only or scanners_only or yes):
         _ask(NOTICE.format(line=chosen.name, peer=link.peer, seat=link.seat))
     if report is not None:
         _write(report, "")
@@ -84,7 +90,16 @@ def check(
     try:
         with _progress() as tell:
             result = asyncio.run(
-                check_plc(chosen.name, link, make_wire, plan, time.monotonic_ns, tell)
+                check_with_scanners(
+                    lambda: (
+                        leave_alone(chosen.name, link.peer)
+                        if scanners_only
+                        else check_plc(chosen.name, link, make_wire, plan, time.monotonic_ns, tell)
+                    ),
+                    ears,
+                    piece_seconds,
+                    tell,
+                )
             )
     except LinkError as error:
         raise UnavailableError(str(error)) from None
@@ -98,7 +113,7 @@ def check(
         typer.echo(orjson.dumps(as_data(result, at), option=orjson.OPT_INDENT_2))
     else:
         typer.echo("\n".join(result_lines(result)))
-    if not result.passed:
+    if not result.all_passed:
         raise typer.Exit(Exit.CHECK_FAILED)
 
 
@@ -112,6 +127,15 @@ def _line(lines: Sequence[AnyLine], name: str) -> AnyLine:
     known = ", ".join(line.name for line in lines)
     said = f"there is no line {name!r}" if name else "the site has several lines"
     raise typer.BadParameter(f"{said}; name one of: {known}", param_hint="--line")
+
+
+def _ears(line: AnyLine, *, scanners_only: bool) -> list[Ear]:
+    """Return what listens to each scanner beside the line's PLC."""
+    if scanners_only and not line.scanners:
+        raise typer.BadParameter(
+            f"{line.name} has no [[lines.scanners]]; leave it out", param_hint="--scanners-only"
+        )
+    return [Ear(one.settings(), time.monotonic_ns, time.time_ns) for one in line.scanners]
 
 
 def _plan(line: Line, piece_s: float, load_s: float, load_rate: float, *, read_only: bool) -> Plan:
@@ -164,24 +188,34 @@ def _progress() -> Iterator[Tell]:
 
 def result_lines(result: Result) -> list[str]:
     """Return a result as lines a person reads."""
-    lines = [f"{result.line} at {result.peer}"]
-    for finding in result.in_order():
-        lines.append(f"{SIGNS[finding.verdict]:{NAME_WIDTH}}  {finding.title}: {finding.seen}")
-        if finding.advice:
-            lines.append(f"{'':{NAME_WIDTH}}  -> {finding.advice}")
+    lines = [f"{result.line} at {result.peer}", *_finding_lines(result)]
+    for scanner in result.scanners:
+        lines.append(f"scanner {scanner.name} at {scanner.peer}")
+        lines += _finding_lines(scanner)
     lines += [f"note: {note}" for note in result.notes]
-    counts = [sum(f.verdict is v for f in result.findings) for v in Verdict]
-    word = "passed" if result.passed else "NOT passed"
+    findings = [f for device in result.devices for f in device.findings]
+    counts = [sum(f.verdict is v for f in findings) for v in Verdict]
+    word = "passed" if result.all_passed else "NOT passed"
     return [*lines, f"{word}: {counts[0]} ok, {counts[1]} failed, {counts[2]} not checked"]
+
+
+def _finding_lines(device: Verdicts) -> Iterator[str]:
+    for finding in device.in_order():
+        yield f"{SIGNS[finding.verdict]:{NAME_WIDTH}}  {finding.title}: {finding.seen}"
+        if finding.advice:
+            yield f"{'':{NAME_WIDTH}}  -> {finding.advice}"
 
 
 def as_data(result: Result, at: datetime) -> dict[str, Any]:
     """Return a result for JSON; durations as quantiles and counts, not one by one."""
     found = asdict(result)
-    found["findings"] = [asdict(f) | {"title": f.title} for f in result.in_order()]
+    for place, device in zip((found, *found["scanners"]), result.devices, strict=True):
+        place["findings"] = [asdict(f) | {"title": f.title} for f in device.in_order()]
+        place["passed"] = device.passed
+    found["measured"]["at_scanners"] = len(result.measured.at_scanners)
     for name in ("request_us", "answer_us"):
         found["measured"][name] = _quantiles(found["measured"][name])
-    return found | {"passed": result.passed, "at": at.isoformat()}
+    return found | {"passed": result.all_passed, "at": at.isoformat()}
 
 
 def _quantiles(times: list[int]) -> dict[str, int]:

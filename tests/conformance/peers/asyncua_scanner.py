@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from plc_adapters.emulator.autoid_front import AutoIdFront
-from plc_adapters.emulator.sections import ListenOpcua
+from plc_adapters.emulator.listen_sections import ListenOpcua
 
 
 async def main(certificate: str, key: str, trusted: str) -> None:

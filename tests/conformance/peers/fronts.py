@@ -8,10 +8,10 @@ import json
 import sys
 
 from plc_adapters.emulator.front import Front
+from plc_adapters.emulator.listen_sections import Listen
 from plc_adapters.emulator.memory import Memory
 from plc_adapters.emulator.modbus_front import ModbusFront
 from plc_adapters.emulator.opcua_front import OpcuaFront
-from plc_adapters.emulator.sections import Listen
 from tests.conformance.peers.lines import Answers, apply
 
 

@@ -11,8 +11,9 @@ from plc_adapters.autoid.client import AutoIdScanner
 from plc_adapters.autoid.codes import CodeFilter
 from plc_adapters.autoid.settings import ScannerSettings
 from plc_adapters.autoid.tie import Result, Window
-from plc_adapters.emulator.autoid_front import DEVICE, OWN, TRIGGER_FIELD, AutoIdFront
-from plc_adapters.emulator.sections import ListenOpcua
+from plc_adapters.emulator.autoid_front import DEVICE, OWN, SOUND, TRIGGER_FIELD, AutoIdFront
+from plc_adapters.emulator.listen_sections import ListenOpcua
+from plc_adapters.emulator.scanner_sections import ScannerFaults
 from plc_adapters.opcua.settings import Endpoint
 from tests.integration.modbus.conftest import until
 from tests.integration.opcua.conftest import TIMEOUT_MS, Pki, pki
@@ -28,10 +29,11 @@ BY_TRIGGER = Window(window_ms=200, delivery_ms=DELIVERY_MS, by_trigger=True)
 class Eye:
     """An emulated scanner, and this host's way to it."""
 
-    def __init__(self, pki: Pki) -> None:
+    def __init__(self, pki: Pki, faults: ScannerFaults = SOUND) -> None:
         self._pki = pki
         self.front = AutoIdFront(
-            ListenOpcua(certificate=pki.plc.certificate, key=pki.plc.key, trusted=pki.host.folder)
+            ListenOpcua(certificate=pki.plc.certificate, key=pki.plc.key, trusted=pki.host.folder),
+            faults,
         )
         self.port = 0
         self.seen: list[Result] = []

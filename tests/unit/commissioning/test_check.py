@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from plc_adapters.commissioning.context import Plan
-from plc_adapters.commissioning.findings import Mark, Result, Verdict
+from plc_adapters.commissioning.findings import Mark, Result, ScannerMark, Verdict
 from plc_adapters.commissioning.run import HeldError, check_plc
 from plc_adapters.host.wire import LinkError
 from plc_adapters.mailbox.table import HEADER, SEAT_SIZE, SEATS
@@ -17,7 +17,7 @@ MakePlc = Callable[..., VirtualPlc]
 SEATS_AT = slice(HEADER.size, HEADER.size + SEATS * SEAT_SIZE)
 
 
-def marks(result: Result, verdict: Verdict) -> set[Mark]:
+def marks(result: Result, verdict: Verdict) -> set[Mark | ScannerMark]:
     return {finding.mark for finding in result.findings if finding.verdict is verdict}
 
 

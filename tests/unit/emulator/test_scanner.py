@@ -10,9 +10,10 @@ import pytest
 
 from plc_adapters.contract import EventKind, ScanStatus
 from plc_adapters.emulator.config import EmulatorConfigError, load_config
+from plc_adapters.emulator.listen_sections import ListenOpcua
 from plc_adapters.emulator.plc import Scan
 from plc_adapters.emulator.scanner import Scanner
-from plc_adapters.emulator.sections import EmulatedScanner, ListenOpcua
+from plc_adapters.emulator.scanner_sections import EmulatedScanner
 
 if TYPE_CHECKING:
     from tests.unit.emulator.conftest import Bench
