@@ -29,7 +29,7 @@ def village_codes() -> tuple[list[str], str]:
     """Return all village codes in order, 12 digits each, and where they are from."""
     content = _packed()
     if content is None:
-        return _made_up(), "made up"
+        return made_up(), "made up"
     rows = content.decode("utf-8").splitlines()[1:]
     return [row.split(",", 1)[0] for row in rows], PACKAGE
 
@@ -54,8 +54,11 @@ def _packed() -> bytes | None:
     return content if hashlib.sha256(content).hexdigest() == VILLAGES_SHA256 else None
 
 
-def _made_up() -> list[str]:
-    """Return as many codes, with as many codes above them, each level spread over the one above."""
+def made_up() -> list[str]:
+    """Return as many made-up village codes as there are villages, rising.
+
+    There are as many codes above them as in the real list, each level spread over the one above.
+    """
     codes = list(range(11, 11 + PROVINCES))
     for count, room in ((CITIES, 100), (AREAS, 100), (STREETS, 1000), (VILLAGES, 1000)):
         parents = len(codes)

@@ -41,6 +41,7 @@ def read_csv(
         if not check_header(path, header, columns, problems, optional):
             return
         order = [header.index(n) if n in header else -1 for n in columns + optional]
+        as_is = order == list(range(len(header)))
         width, rows, line = len(header), 0, reader.line_num + 1
         for raw in reader:
             row = [value.strip() for value in raw]
@@ -53,7 +54,7 @@ def read_csv(
                 return
             else:
                 rows += 1
-                yield line, [row[k] if k >= 0 else "" for k in order]
+                yield line, row if as_is else [row[k] if k >= 0 else "" for k in order]
             line = reader.line_num + 1
     except csv.Error as error:
         problems.add(

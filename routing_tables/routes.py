@@ -1,6 +1,7 @@
 """The routes of one centre: derived from the network, or from a table of its own."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,43 +92,64 @@ def load_routes(path: Path, network: Network) -> tuple[Route, ...]:
         TableError: every error in it.
     """
     problems = Problems()
-    brands = {ANY, *network.brand_numbers()}
-    classes = {ANY, *network.class_numbers()}
+    brands = {ANY: ANY, **{code: code for code in network.brand_numbers()}}
+    classes = {ANY: ANY, **{name: name for name in network.class_numbers()}}
     places = {division.code for division in network.divisions} | set(network.roots)
-    lines: dict[tuple[str, str, str], int] = {}
+    groups = {NO_ROUTE: NO_ROUTE}
+    # By brand and class, as a table of a million rows has few of them.
+    lines: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     routes: list[Route] = []
-    for line, row in read_csv(path, COLUMNS, problems):
-        route = Route(*row)
-        where = f"{path}:{line}"
-        if route.brand not in brands:
-            known = ", ".join(sorted(brands))
-            problems.add(where, f"brand: no brand {route.brand!r:.40}; name one of {known}")
-        if route.service_class not in classes:
-            known = ", ".join(sorted(classes))
-            problems.add(
-                where, f"service_class: no class {route.service_class!r:.40}; name one of {known}"
-            )
-        problem = code_problem(route.prefix)
-        if problem:
-            problems.add(where, f"prefix: {problem}")
-        elif route.prefix.startswith(network.roots) and route.prefix not in places:
-            problems.add(
-                where,
-                f"prefix: {route.prefix} is no division of network {network.name}; correct it",
-            )
-        if route.group != NO_ROUTE and not NAME.fullmatch(route.group):
-            problems.add(
-                where,
-                f"group: {route.group!r:.40}; use up to 32 capital letters, digits, - and _, "
-                f"or {NO_ROUTE!r}",
-            )
-        first = lines.setdefault(route[:3], line)
+    for line, (brand, service_class, prefix, group) in read_csv(path, COLUMNS, problems):
+        if group not in groups and NAME.fullmatch(group):
+            groups[group] = group
+        # A name that comes again is kept once: a table may have a million rows.
+        route = Route(
+            brands.get(brand, brand), classes.get(service_class, service_class), prefix,
+            groups.get(group, group),
+        )  # fmt: skip
+        if brand not in brands or service_class not in classes or group not in groups:
+            _tell_names(f"{path}:{line}", route, brands, classes, groups, problems)
+        if prefix not in places:
+            _tell_prefix(f"{path}:{line}", prefix, network, problems)
+        first = lines[route[:2]].setdefault(prefix, line)
         if first != line:
             problems.add(
-                where,
-                f"prefix: {route.prefix} for brand {route.brand}, class {route.service_class} "
+                f"{path}:{line}",
+                f"prefix: {prefix} for brand {brand}, class {service_class} "
                 f"stands in line {first}; remove one",
             )
         routes.append(route)
     problems.raise_any()
     return tuple(routes)
+
+
+def _tell_names(
+    where: str, route: Route, brands: Collection[str], classes: Collection[str],
+    groups: Collection[str], problems: Problems,
+) -> None:  # fmt: skip
+    """Note which of a route's names are not known, or no names."""
+    if route.brand not in brands:
+        known = ", ".join(sorted(brands))
+        problems.add(where, f"brand: no brand {route.brand!r:.40}; name one of {known}")
+    if route.service_class not in classes:
+        known = ", ".join(sorted(classes))
+        problems.add(
+            where, f"service_class: no class {route.service_class!r:.40}; name one of {known}"
+        )
+    if route.group not in groups:
+        problems.add(
+            where,
+            f"group: {route.group!r:.40}; use up to 32 capital letters, digits, - and _, "
+            f"or {NO_ROUTE!r}",
+        )
+
+
+def _tell_prefix(where: str, prefix: str, network: Network, problems: Problems) -> None:
+    """Note what is wrong with a prefix that is no place of the network, if anything is."""
+    problem = code_problem(prefix)
+    if problem:
+        problems.add(where, f"prefix: {problem}")
+    elif prefix.startswith(network.roots):
+        problems.add(
+            where, f"prefix: {prefix} is no division of network {network.name}; correct it"
+        )

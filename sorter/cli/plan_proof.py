@@ -118,7 +118,8 @@ def diff_plans(
     """Compare two plans."""
     desk = PlanDesk(config, line, chutes, network)
     before, after = desk.look(old), desk.look(new)
-    found = diff(before.plan, after.plan, after.network, desk.machine)
+    with progress_of("comparing") as step:
+        found = diff(before.plan, after.plan, after.network, desk.machine, step)
     if as_json:
         typer.echo(orjson.dumps(asdict(found) | {"same": found.same}, option=INDENT))
         return

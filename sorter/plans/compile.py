@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from plc_adapters.contract import DISPOSITIONS_MAX, Disposition, Records
 from routing_tables.codes import compile_codes
 from routing_tables.compile import PlaceArrays, compile_places
+from routing_tables.errors import TableError
 from routing_tables.labels import key_arrays, label_keys
 from routing_tables.schema import Network
 from sorter.assignment.arrays import (
@@ -27,7 +28,7 @@ from sorter.assignment.arrays import (
     PlanArrays,
 )
 from sorter.assignment.labels import build_labels
-from sorter.assignment.tables import build_places
+from sorter.assignment.tables import PLACES_MAX, build_places
 from sorter.errors import ConfigError
 from sorter.plans.crosscheck import DECIDED_BY_ROUTE, Findings, crosscheck
 from sorter.plans.plan import Plan
@@ -40,7 +41,13 @@ POLICIES = {
 
 
 def compile_plan(
-    plan: Plan, network: Network, chutes: Records, version: int, centre: str, reaction_ms: int
+    plan: Plan,
+    network: Network,
+    chutes: Records,
+    version: int,
+    centre: str,
+    reaction_ms: int,
+    findings: Findings | None = None,
 ) -> tuple[PlanArrays, dict[str, Any]]:
     """Compile a plan.
 
@@ -51,6 +58,7 @@ def compile_plan(
         version: Number of this version, from 1; each piece carries it.
         centre: The centre it is to run in.
         reaction_ms: What the PLC needs between holding an instruction and acting on it.
+        findings: What :func:`crosscheck` found of the four, where it was asked already.
 
     Returns:
         The arrays, and the names behind their numbers: name, version, centre, groups, brands,
@@ -58,9 +66,9 @@ def compile_plan(
 
     Raises:
         ConfigError: every problem that :func:`crosscheck` finds.
-        TableError: the routes make more zones than a plan can hold.
+        TableError: the routes make more zones, or name more places, than a plan can hold.
     """
-    findings = crosscheck(plan, network, chutes, centre)
+    findings = findings or crosscheck(plan, network, chutes, centre)
     if findings.problems.count:
         raise ConfigError(*findings.problems.lines())
     places = places_of(plan, network, findings)
@@ -133,5 +141,15 @@ def group_numbers(plan: Plan) -> dict[str, int]:
 
 
 def places_of(plan: Plan, network: Network, findings: Findings) -> PlaceArrays:
-    """Compile the routes of a plan without problems."""
-    return compile_places(network, findings.routes, group_numbers(plan))
+    """Compile the routes of a plan without problems.
+
+    Raises:
+        TableError: they make more zones, or name more places, than a plan can hold.
+    """
+    places = compile_places(network, findings.routes, group_numbers(plan))
+    if len(places.codes) > PLACES_MAX:
+        raise TableError(
+            f"{plan.routes or plan.source}: {len(places.codes)} places with those of the network, "
+            f"at most {PLACES_MAX} in one plan; use shorter prefixes"
+        )
+    return places

@@ -162,10 +162,10 @@ def _check_holds(plan: Plan, findings: Findings) -> None:
     """
     routed = {route.group for route in findings.routes}
     sorted_by: dict[str, str] = {}
-    for route in findings.routes:
-        if route.group in plan.groups:
-            for reached in _overflow_chain(plan, route.group)[1:]:
-                sorted_by.setdefault(reached, route.group)
+    for group in dict.fromkeys(route.group for route in findings.routes):
+        if group in plan.groups:
+            for reached in _overflow_chain(plan, group)[1:]:
+                sorted_by.setdefault(reached, group)
     told: set[str] = set()
     for hold in HOLDS:
         key = hold.name.lower() if getattr(plan.exceptions, hold.name.lower()) else "default"

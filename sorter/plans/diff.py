@@ -1,18 +1,24 @@
-"""What changes from one plan to another: where pieces go, by prefix, and the plan's own parts."""
+"""What changes from one plan to another: where pieces go, by prefix, and the plan's own parts.
 
-from collections.abc import Sequence
+MEMORY
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plc_adapters.contract import Disposition, Records
+from routing_tables.compile import digits_of, places_around
 from routing_tables.schema import NO_ROUTE, PARENT_DIGITS, Network
 from sorter.errors import ConfigError
 from sorter.plans.crosscheck import DECIDED_BY_ROUTE, crosscheck
 from sorter.plans.plan import Group, Plan
-from sorter.plans.rules import Rules, destinations_of, rules_of
+from sorter.plans.rules import Rules, destinations_of, in_parts, rules_of
 
+READ = 0.4
+"""Share of a comparison that reading one plan's routes takes, where there are many."""
 TARGETS_MAX = 65_536
 """Different pairs of groups and chutes in one comparison."""
 
@@ -61,7 +67,13 @@ class Difference:
         return not self.changes and not self.parts
 
 
-def diff(a: Plan, b: Plan, network: Network, chutes: Records) -> Difference:
+def diff(
+    a: Plan,
+    b: Plan,
+    network: Network,
+    chutes: Records,
+    progress: Callable[[float], None] | None = None,
+) -> Difference:
     """Compare two plans of one centre on one machine.
 
     A place changes if its pieces go to another group or to another set of chutes. The order of a
@@ -72,63 +84,86 @@ def diff(a: Plan, b: Plan, network: Network, chutes: Records) -> Difference:
         b: The plan after.
         network: The network of both.
         chutes: CHUTE by number, the machine of both.
+        progress: Called with the share done, 0 to 1; reading a plan's routes counts :data:`READ`.
 
     Raises:
-        ConfigError: one of the plans is wrong; every error in it.
-        TableError: routes make more zones than a plan can hold.
+        ConfigError: one of the plans is wrong, every error in it; or it has too many routes.
     """
-    before, after = _rules(a, network, chutes), _rules(b, network, chutes)
+    tell = progress or (lambda _share: None)
+    before = _rules(a, network, chutes)
+    tell(READ)
+    after = _rules(b, network, chutes)
+    tell(2 * READ)
     destinations = destinations_of(network, before, after)
     targets: dict[Target, int] = {}
-    cells = [
-        _targets(plan, rules, targets)[rules.holding(destinations)].astype(np.uint32)
-        for plan, rules in ((a, before), (b, after))
-    ]
-    pairs = cells[0] * TARGETS_MAX + cells[1]
-    pairs[cells[0] == cells[1]] = 0
-    rows, of = np.unique(pairs.reshape(len(destinations), -1), axis=0, return_inverse=True)
-    signature = of.reshape(-1)
+    sides = [(rules, _targets(plan, rules, targets)) for plan, rules in ((a, before), (b, after))]
+    rows: list[NDArray[np.uint32]] = []
+    known: dict[bytes, int] = {}
+    parts: list[NDArray[np.int64]] = []
+    for some in in_parts(destinations):
+        cells = [numbers[rules.holding(some)].astype(np.uint32) for rules, numbers in sides]
+        pairs = cells[0] * TARGETS_MAX + cells[1]
+        pairs[cells[0] == cells[1]] = 0
+        parts.append(_signatures(pairs, known, rows))
+        tell(2 * READ + (1 - 2 * READ) * sum(map(len, parts)) / len(destinations))
+    signature = np.concatenate(parts)
+    places = np.bincount(signature, minlength=len(rows) + 1)
+    prefixes = roll_up(destinations, signature)
     names = tuple(targets)
     brands = ("?", *(brand.code for brand in network.brands))
     classes = ("?", *network.service_classes)
-    changes = []
-    for number, row in enumerate(rows):
-        if row.any():
-            changes.append(
-                Change(
-                    prefixes=roll_up(destinations, signature, number),
-                    places=int(np.count_nonzero(signature == number)),
-                    moves=_moves(row.reshape(pairs.shape[1:]), names, brands, classes),
-                )
-            )
+    changes = [
+        Change(
+            prefixes=tuple(prefixes[number]),
+            places=int(places[number]),
+            moves=_moves(row, names, brands, classes),
+        )
+        for number, row in enumerate(rows, 1)
+    ]
     changes.sort(key=lambda change: (-change.places, change.prefixes))
     return Difference(a.name, b.name, tuple(changes), tuple(_parts(a, b)))
 
 
-def roll_up(
-    destinations: NDArray[np.int64], signature: NDArray[np.intp], wanted: int
-) -> tuple[str, ...]:
-    """Return the shortest prefixes under which every destination has the wanted signature.
+def _signatures(
+    pairs: NDArray[np.uint32], known: dict[bytes, int], rows: list[NDArray[np.uint32]]
+) -> NDArray[np.int64]:
+    """Return the number of each place's row among ``rows``, from 1, 0 where nothing changes.
+
+    Rows that are new are added to ``rows`` and ``known``.
+    """
+    signature = np.zeros(len(pairs), np.int64)
+    for place in np.flatnonzero(pairs.any(axis=(1, 2))).tolist():
+        row = pairs[place]
+        signature[place] = known.setdefault(row.tobytes(), len(known) + 1)
+        if len(known) > len(rows):
+            rows.append(row.copy())
+    return signature
+
+
+def roll_up(destinations: NDArray[np.int64], signature: NDArray[np.int64]) -> dict[int, list[str]]:
+    """Return, by signature but 0, the shortest prefixes under which every destination has it.
 
     A destination that has it while one below it has not is named alone: with ``=`` at its end.
+
+    Args:
+        destinations: Codes, rising.
+        signature: int64 beside them.
     """
-    has = dict(zip(map(str, destinations.tolist()), (signature == wanted).tolist(), strict=True))
-    whole = dict(has)
-    above = {}
-    for code in sorted(has, key=len, reverse=True):
-        around = code[: PARENT_DIGITS[len(code)]]
-        while around and around not in has:
-            around = around[: PARENT_DIGITS[len(around)]]
-        above[code] = around
-        if around and not whole[code]:
-            whole[around] = False
-    told = []
-    for code in sorted(has):
-        if whole[code] and not whole.get(above[code], False):
-            told.append(code)
-        elif has[code] and not whole[code]:
-            told.append(f"{code}=")
-    return tuple(told)
+    around = places_around(destinations)
+    inside = around >= 0
+    whole = np.ones(len(destinations), bool)
+    digits = digits_of(destinations)
+    # From below: a place is whole if all right below it are, and have its signature.
+    for length in sorted(PARENT_DIGITS, reverse=True):
+        here = np.flatnonzero((digits == length) & inside)
+        differs = ~whole[here] | (signature[here] != signature[around[here]])
+        whole[around[here[differs]]] = False
+    told = (signature != 0) & ~(whole & inside & whole[around])
+    found: dict[int, list[str]] = {}
+    numbers, codes = signature[told].tolist(), map(str, destinations[told].tolist())
+    for code, number, alone in sorted(zip(codes, numbers, (~whole[told]).tolist(), strict=True)):
+        found.setdefault(number, []).append(f"{code}=" if alone else code)
+    return found
 
 
 def _rules(plan: Plan, network: Network, chutes: Records) -> Rules:

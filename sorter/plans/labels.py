@@ -28,9 +28,15 @@ def unrouted_labels(network: Network, routes: Sequence[Route]) -> Iterable[Unrou
 
     A route for some service class is enough: pre-advice may tell the class of a labelled piece.
     """
-    by_prefix: dict[str, list[Route]] = {}
+    by_prefix: dict[str, list[Route]] = {
+        row.destination[:digits]: []
+        for row in network.labels
+        for digits in PARENT_DIGITS
+        if digits <= len(row.destination)
+    }
     for route in routes:
-        by_prefix.setdefault(route.prefix, []).append(route)
+        if route.prefix in by_prefix:
+            by_prefix[route.prefix].append(route)
     for row in network.labels:
         groups = _groups_for(row, by_prefix)
         if not groups or groups == {NO_ROUTE}:

@@ -44,6 +44,31 @@ class Cases:
     labels: NDArray[np.uint8] | None = None
     """uint8[n, CODE_BYTES], a route label read beside the waybill; None where it has none."""
 
+    @classmethod
+    def of(
+        cls,
+        destination: NDArray[np.int64],
+        brand: NDArray[np.uint16],
+        service_class: NDArray[np.uint16],
+        waybills: NDArray[np.uint8],
+        labels: NDArray[np.uint8] | None = None,
+    ) -> "Cases":
+        """Return cases and the pre-advice they need; where a label tells the destination, none."""
+        lengths = np.count_nonzero(waybills, axis=1).astype(np.uint16)
+        advised = destination if labels is None else np.zeros(len(destination), np.int64)
+        table = build_pre_advice(waybills, lengths, brand, service_class, advised)
+        return cls(destination, brand, service_class, waybills, mapped_pre_advice(table), labels)
+
+    def pick(self, which: NDArray[np.intp]) -> "Cases":
+        """Return some of the cases, by themselves."""
+        return Cases.of(
+            self.destination[which],
+            self.brand[which],
+            self.service_class[which],
+            self.waybills[which],
+            None if self.labels is None else self.labels[which],
+        )
+
     def __len__(self) -> int:
         return len(self.destination)
 
@@ -112,23 +137,12 @@ def cases_of(
         for number in asked:
             mine = brand == number
             waybills[mine] = texts[number][: np.count_nonzero(mine)]
-        yield _advised(
+        yield Cases.of(
             destinations[case // (classes * len(asked))],
             brand,
             (case % classes).astype(np.uint16),
             waybills,
         )
-
-
-def _advised(
-    destination: NDArray[np.int64],
-    brand: NDArray[np.uint16],
-    service_class: NDArray[np.uint16],
-    waybills: NDArray[np.uint8],
-) -> Cases:
-    lengths = np.count_nonzero(waybills, axis=1).astype(np.uint16)
-    table = build_pre_advice(waybills, lengths, brand, service_class, destination)
-    return Cases(destination, brand, service_class, waybills, mapped_pre_advice(table))
 
 
 def _unbranded(plan: PlanArrays, chutes: Records, most: int) -> NDArray[np.uint8]:

@@ -5,13 +5,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plc_adapters.contract import CODE_BYTES, Disposition, Records
 from routing_tables.codes import compile_codes
 from routing_tables.labels import DELIMITERS, Labels
 from routing_tables.schema import LabelRow, Network
-from sorter.assignment.tables import build_pre_advice
-from sorter.assignment.warmup import mapped_pre_advice
 from sorter.plans.barcodes import waybills_of
 from sorter.plans.labels import unrouted_labels
 from sorter.plans.proof_cases import CASES_MAX, Cases
@@ -46,16 +45,9 @@ def label_cases(network: Network) -> Iterator[tuple[list[LabelRow], Cases]]:
         rows = [row for row, _, _ in some]
         brand = np.array([numbers[row.brand] for row in rows], np.uint16)
         waybills = np.stack([known[row.brand][0] for row in rows])
-        length = np.count_nonzero(waybills, axis=1).astype(np.uint16)
         unknown = np.zeros(len(rows), np.uint16)
-        table = build_pre_advice(waybills, length, brand, unknown, np.zeros(len(rows), np.int64))
         ends = [_destination(row, text, whole, places) for row, text, whole in some]
-        yield (
-            rows,
-            Cases(
-                np.array(ends, np.int64), brand, unknown, waybills, mapped_pre_advice(table), texts
-            ),
-        )
+        yield rows, Cases.of(np.array(ends, np.int64), brand, unknown, waybills, texts)
 
 
 def _destination(
@@ -71,8 +63,9 @@ def _destination(
 
 
 def check_labels(
-    network: Network, rules: Rules, rows: list[LabelRow], cases: Cases, decided: Records,
-    verdicts: Verdicts, case: Callable[[Cases, int, int, Any, int], Case],
+    network: Network, rules: Rules, rows: list[LabelRow], cases: Cases,
+    rule: NDArray[np.uint32], decided: Records, verdicts: Verdicts,
+    case: Callable[[Cases, int, int, Any, int], Case],
 ) -> None:  # fmt: skip
     """Check what was decided for some labels, with the machine whole.
 
@@ -81,12 +74,11 @@ def check_labels(
         rules: The plan's routes.
         rows: The row of each case.
         cases: The cases.
+        rule: The number of the route that holds for each.
         decided: DECISION of each.
         verdicts: Gets what is found.
         case: Makes a case to show of cases, number, rule, decision and chute out.
     """
-    holding = rules.holding(cases.destination)
-    rule = holding[np.arange(len(cases)), cases.brand, 0]
     wrong = decided["destination"] != cases.destination
     for number in np.flatnonzero(wrong).tolist():
         verdicts.fail(

@@ -42,7 +42,8 @@ class Proof:
     cases: int
     """Destinations times brands times service classes, unknown ones included."""
     decisions: int
-    """Decisions asked, with the machine whole and with each chute out."""
+    """Decisions asked: of every case with the machine whole; with a chute out of one case for each
+    group, brand and service class that could have gone there."""
     labels: int
     """Route labels asked: every row of the network's tables, in each form its brand shows."""
     deliberate: int
@@ -62,7 +63,7 @@ class _Entry:
     kind: str
     text: str
     example: Case | None
-    cases: int = 1
+    cases: int
 
 
 _Table = dict[tuple[str, Hashable], _Entry]
@@ -76,16 +77,18 @@ class Verdicts:
     _warnings: _Table = field(default_factory=dict)
 
     def fail(
-        self, kind: str, key: Hashable, text: str, example: Callable[[], Case] | None = None
-    ) -> None:
-        """Note what must not be; ``example`` is asked for the first time only."""
-        _note(self._failures, kind, key, text, example)
+        self, kind: str, key: Hashable, text: str, example: Callable[[], Case] | None = None,
+        cases: int = 1,
+    ) -> None:  # fmt: skip
+        """Note what must not be in so many cases; ``example`` is asked for the first time only."""
+        _note(self._failures, kind, key, text, example, cases)
 
     def warn(
-        self, kind: str, key: Hashable, text: str, example: Callable[[], Case] | None = None
-    ) -> None:
+        self, kind: str, key: Hashable, text: str, example: Callable[[], Case] | None = None,
+        cases: int = 1,
+    ) -> None:  # fmt: skip
         """Note what is worth a second look."""
-        _note(self._warnings, kind, key, text, example)
+        _note(self._warnings, kind, key, text, example, cases)
 
     def failures(self) -> tuple[Finding, ...]:
         """Return what must not be."""
@@ -97,13 +100,14 @@ class Verdicts:
 
 
 def _note(
-    table: _Table, kind: str, key: Hashable, text: str, example: Callable[[], Case] | None
-) -> None:
+    table: _Table, kind: str, key: Hashable, text: str, example: Callable[[], Case] | None,
+    cases: int,
+) -> None:  # fmt: skip
     entry = table.get((kind, key))
     if entry is None:
-        table[kind, key] = _Entry(kind, text, example() if example else None)
+        table[kind, key] = _Entry(kind, text, example() if example else None, cases)
     else:
-        entry.cases += 1
+        entry.cases += cases
 
 
 def _findings(table: _Table) -> tuple[Finding, ...]:

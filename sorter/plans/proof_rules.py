@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from routing_tables.routes import Route
 from routing_tables.schema import ANY, Network
 from sorter.plans.proof_report import Case, Verdicts
-from sorter.plans.rules import Rules
+from sorter.plans.rules import Rules, in_parts
 
 
 def check_rules(
@@ -31,7 +31,9 @@ def check_rules(
         barcodes: A waybill of each brand; number 0 is that of none.
         source: File to name.
     """
-    used = np.unique(rules.holding(destinations)[:, 1:, 1:])
+    used = np.zeros(len(rules.routes) + 1, bool)
+    for some in in_parts(destinations):
+        used[rules.holding(some)[:, 1:, 1:]] = True
     brands, classes = network.brand_numbers(), network.class_numbers()
 
     def shown(route: Route, number: int, brand: str, service_class: str) -> Case:
@@ -43,7 +45,7 @@ def check_rules(
             path=(f"destination {route.prefix}", rules.told(number), f"group {route.group}"),
         )
 
-    for number in sorted(set(range(1, len(rules.routes) + 1)) - set(used.tolist())):
+    for number in (np.flatnonzero(~used[1:]) + 1).tolist():
         route = rules.routes[number - 1]
         brand = network.brands[0].code if route.brand == ANY else route.brand
         service_class = (
@@ -69,9 +71,14 @@ def check_rules(
 
 def contradictions(routes: Sequence[Route]) -> list[tuple[int, int]]:
     """Return pairs of routes, numbered from 1: the brand's own, and the class's own."""
-    by_prefix: dict[str, list[int]] = {}
+    # Only what pairs are made of is sorted by prefix: a table may have a million rows for anything.
+    by_prefix: dict[str, list[int]] = {
+        route.prefix: [] for route in routes if ANY in (route.brand, route.service_class)
+        and route.brand != route.service_class
+    }  # fmt: skip
     for number, route in enumerate(routes, 1):
-        by_prefix.setdefault(route.prefix, []).append(number)
+        if route.prefix in by_prefix:
+            by_prefix[route.prefix].append(number)
     found = []
     for numbers in by_prefix.values():
         here = {(routes[n - 1].brand, routes[n - 1].service_class): n for n in numbers}

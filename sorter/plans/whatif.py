@@ -17,7 +17,7 @@ from sorter.assignment.replay import END, MINUTE_NS, ROUTED, replay
 from sorter.assignment.warmup import mapped
 from sorter.errors import ConfigError
 from sorter.plans.compile import compile_plan
-from sorter.plans.crosscheck import crosscheck
+from sorter.plans.crosscheck import Findings, crosscheck
 from sorter.plans.plan import Plan
 from sorter.plans.prove import REACTION_MS
 from sorter.plans.rules import Rules, rules_of
@@ -134,13 +134,13 @@ def whatif(
         TableError: routes make more zones than a plan can hold.
     """
     minutes = _minutes(scans, plan.laps, model)
-    after = _replayed(plan, network, chutes, scans, model, reaction_ms, minutes)
+    findings = crosscheck(plan, network, chutes, plan.centre)
+    after = _replayed(plan, network, chutes, scans, model, reaction_ms, minutes, findings)
     before = (
         _replayed(against, network, chutes, scans, model, reaction_ms, minutes)
         if against
         else _recorded(scans, len(chutes), model, minutes)
     )
-    findings = crosscheck(plan, network, chutes, plan.centre)
     moved = _moved(plan, before.ends["chute"], after.ends["chute"], len(chutes))
     shifts = _shifts(rules_of(network, findings.routes), scans, before.ends, after.ends, moved)
     begin_ns = int(scans[0]["scanned_ns"])
@@ -173,9 +173,9 @@ def _minutes(scans: Records, laps: int, model: Model) -> int:
 
 def _replayed(
     plan: Plan, network: Network, chutes: Records, scans: Records, model: Model,
-    reaction_ms: int, minutes: int,
+    reaction_ms: int, minutes: int, findings: Findings | None = None,
 ) -> _Run:  # fmt: skip
-    arrays, _ = compile_plan(plan, network, chutes, 1, plan.centre, reaction_ms)
+    arrays, _ = compile_plan(plan, network, chutes, 1, plan.centre, reaction_ms, findings)
     ends, emptied = np.zeros(len(scans), END), np.zeros(len(chutes), np.int32)
     counted = np.zeros(minutes, np.int32)
     decisions = replay(
@@ -220,11 +220,7 @@ def _shifts(
 ) -> list[Shift]:
     """Return the shifts, those of most pieces first."""
     of = scans[moved]
-    known, which = np.unique(of["destination"], return_inverse=True)
-    holding = rules.holding(known)
-    brand = np.where(of["brand"] < holding.shape[1], of["brand"], 0)
-    service_class = np.where(of["service_class"] < holding.shape[2], of["service_class"], 0)
-    rule = holding[which.reshape(-1), brand, service_class].astype(np.int64)
+    rule = rules.holding_for(of["destination"], of["brand"], of["service_class"]).astype(np.int64)
     # A negative number is the disposition of a piece that no route holds for.
     exception = -after["disposition"][moved].astype(np.int64)
     rule = np.where((of["finding"] == ROUTED) & (rule > 0), rule, exception)

@@ -113,8 +113,7 @@ def compare(
     table = _Table(site, line, folder)
     before, _ = table.plan(request["before"], "before")
     after, network = table.plan(request["after"], "after")
-    tell("comparing", 0.0)
-    found = diff(before, after, network, table.chutes)
+    found = diff(before, after, network, table.chutes, partial(tell, "comparing"))
     return asdict(found) | {"same": found.same}
 
 

@@ -127,8 +127,11 @@ def test_roll_up() -> None:
     codes = np.array([32, 3207, 320701, 320702, 320701001, 320701002], np.int64)
     has = {3207, 320701, 320701001, 320702}
     signature = np.array([int(code in has) for code in codes.tolist()])
-    assert roll_up(codes, signature, 1) == ("3207=", "320701=", "320701001", "320702")
-    assert roll_up(codes, np.ones(len(codes), np.int64), 1) == ("32",)
+    assert roll_up(codes, signature) == {1: ["3207=", "320701=", "320701001", "320702"]}
+    assert roll_up(codes, signature * 2 + 1) == {
+        1: ["32=", "320701002"], 3: ["3207=", "320701=", "320701001", "320702"],
+    }  # fmt: skip
+    assert roll_up(codes, np.ones(len(codes), np.int64)) == {1: ["32"]}
 
 
 def test_a_wrong_plan_is_refused(compared: Compare) -> None:

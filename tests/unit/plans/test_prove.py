@@ -15,8 +15,7 @@ from routing_tables.routes import derive_routes
 from routing_tables.schema import Network
 from sorter.assignment.arrays import PlanArrays
 from sorter.errors import ConfigError
-from sorter.plans import prove as prove_module
-from sorter.plans import rules
+from sorter.plans import proof_bench, rules
 from sorter.plans.barcodes import waybills_of
 from sorter.plans.compile import compile_plan
 from sorter.plans.machine import load_chutes
@@ -278,7 +277,7 @@ def test_a_compiled_plan_that_contradicts_its_routes(
         swapped[arrays.zone_group == first] = second
         return arrays._replace(zone_group=swapped), names
 
-    monkeypatch.setattr(prove_module, "compile_plan", compile_wrongly)
+    monkeypatch.setattr(proof_bench, "compile_plan", compile_wrongly)
     proof = prove(load_plan(demo / "plan.toml"), network, chutes, CENTRE)
     assert {finding.kind for finding in proof.failures} == {"wrong-group"}
     example = proof.failures[0].example
