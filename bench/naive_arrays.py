@@ -168,6 +168,7 @@ def chute_records(chutes: Mapping[int, naive.Chute]) -> Records:
         record["capacity"], record["fill"] = chute.capacity, chute.fill
         record["reserved"], record["travel_ns"] = chute.reserved, chute.travel_ns
         record["per_minute"] = chute.per_minute
+    records[0]["travel_ns"] = records["travel_ns"].max()
     return records
 
 

@@ -281,8 +281,8 @@ CHUTE = np.dtype(
 )
 """A chute, by its number. ``state`` is the PLC's ChuteState, ``locked`` the operator's word;
 ``capacity``, ``fill`` and ``reserved`` count pieces; ``travel_ns`` from the scanner's photo-eye.
-Row 0 is no chute: with a line in motion its ``travel_ns`` is that of the last one, by which a piece
-that is to stay on must be known to the PLC, as it would leave there by default.
+Row 0 is no chute: its ``travel_ns`` is that of the last one, by which a piece that is to stay on
+must be known to the PLC, as it would leave there by default.
 ``per_minute`` is how many pieces it may take in a minute, 0 for any number; ``rate_due_ns`` when it
 could take another one if each were waited for (:mod:`sorter.assignment.rates`)."""
 

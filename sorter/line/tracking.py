@@ -70,7 +70,6 @@ class Tracking:
             stations=np.zeros(STATION_NUMBER_MAX + 1, np.int64),
             registers=np.zeros(len(Register), np.int64),
         )
-        self._t.chutes["travel_ns"][0] = self._t.chutes["travel_ns"].max()
         self._set_slip_limits()
         self._rows = np.zeros(BATCH_MAX, np.int32)
         self._ended = np.zeros(rows + BATCH_MAX, PIECE)

@@ -61,6 +61,7 @@ def load_chutes(path: Path, speed_mm_s: int) -> Records:
         travel_ns = position_mm * 1_000_000_000 // speed_mm_s
         per_minute = _number(where, RATE_COLUMN, rate, RATE_MAX, problems) if rate else 0
         chutes[number] = (1, ChuteState.OPEN, 0, capacity, 0, 0, per_minute, 0, travel_ns, 0)
+    chutes[0]["travel_ns"] = chutes["travel_ns"].max()
     if not lines and not problems.count:
         problems.add(path, "no chutes; add a row for each")
     if problems.count:

@@ -7,7 +7,7 @@ route label: first with the machine whole, then with each single chute out
 ought to hold comes from the plan's compiler (:mod:`sorter.plans.rules`).
 
 A plan that names every village of the country (620,573 routes), with 3 brands and 4 service
-classes, is 12 million cases: some TIME of a core and MEMORY.
+classes, is 12 million cases: some 40 s of a core and 550 MB (measured on CPython 3.11).
 """
 
 from collections.abc import Callable

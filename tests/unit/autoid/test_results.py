@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from plc_adapters.autoid.codes import Read
 from plc_adapters.autoid.results import (
+    STRING,
     ResultError,
     Told,
     instant_ns,
@@ -88,7 +89,7 @@ def test_every_kind_of_data_is_read(scan_data: ScanDataUnion, code: bytes) -> No
         ),
     )  # fmt: skip
     body = struct_to_binary(result)
-    wanted = Told(Read(code, b"]Q3"), READ_NS // 10**9 * 10**9)
+    wanted = Told(Read(code, b"]Q3"), READ_NS // 10**9 * 10**9, scan_data.Encoding)
     assert only(extension(5040, body)) == wanted
     # A verifier's result goes on behind what is common; an RFID tag's has other fields there.
     assert only(extension(5052, body + b"\1\0\0\0A")) == wanted
@@ -99,9 +100,9 @@ def test_every_kind_of_data_is_read(scan_data: ScanDataUnion, code: bytes) -> No
 
 def test_the_emulators_bytes_are_what_the_specification_says() -> None:
     found = only(extension(OPTICAL_ENCODING, optical_result(b"]C0JD0001", READ_NS)))
-    assert found == Told(Read(b"JD0001", b"]C0"), READ_NS)
+    assert found == Told(Read(b"JD0001", b"]C0"), READ_NS, STRING)
     assert only(extension(OPTICAL_ENCODING, optical_result(b"x", READ_NS))) == Told(
-        Read(b"x"), READ_NS
+        Read(b"x"), READ_NS, STRING
     )
 
 

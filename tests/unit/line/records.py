@@ -30,6 +30,7 @@ def machine() -> Records:
     chutes = np.zeros(CHUTE_NUMBER_MAX + 1, CHUTE)
     for number in CHUTES:
         chutes[number] = (1, ChuteState.OPEN, 0, CAPACITY, 0, 0, 0, 0, number * 10 * SECOND, 0)
+    chutes[0]["travel_ns"] = chutes["travel_ns"].max()
     return chutes
 
 
