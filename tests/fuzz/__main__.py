@@ -16,10 +16,11 @@ from pathlib import Path
 
 import atheris
 
-KERNELS = ["plc_adapters.mailbox.slot_kernels", "plc_adapters.mailbox.clock_map"]
-"""Compiled to machine code, where counters of Python's bytecode have no place."""
-
-with atheris.instrument_imports(include=["plc_adapters"], exclude=KERNELS):
+with atheris.instrument_imports(
+    include=["plc_adapters"],
+    # Compiled to machine code, where counters of Python's bytecode have no place.
+    exclude=["plc_adapters.mailbox.slot_kernels", "plc_adapters.mailbox.clock_map"],
+):
     # First, so that nothing else loads it without its counters.
     import_module("plc_adapters.mailbox.proof")
 
