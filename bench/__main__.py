@@ -15,7 +15,6 @@ from bench import (
     protocols,
     recorder,
     saturation,
-    stalled,
     swaps,
     whatif,
 )
@@ -29,7 +28,6 @@ BENCHES: dict[str, Callable[..., Report]] = {
     "protocols": protocols.run,
     "recorder": recorder.run,
     "saturation": saturation.run,
-    "stalled": stalled.run,
     "swaps": swaps.run,
     "whatif": whatif.run,
 }
