@@ -45,7 +45,7 @@ class EventRing:
         self._status = status
         self._decoder = EventDecoder(link.word_order, link.string_byte_order)
         self._left_over = np.empty(0, EVENT)
-        """An event of the boot before, to be delivered first."""
+        """Events to be delivered first."""
         self.gate = AcknowledgementGate()
         self.slots = 0
         """Slots of the PLC's event ring; 0 before the first header."""
@@ -55,7 +55,7 @@ class EventRing:
         """Since when the header has shown an event that its slot does not hold; 0 if it does."""
 
     def take_left_over(self) -> Records:
-        """Return what a restart of the PLC left of a scan: no EVENT or one."""
+        """Return what a PLC's restart left of a scan, or what came before a read that failed."""
         events, self._left_over = self._left_over, np.empty(0, EVENT)
         return events
 
@@ -66,7 +66,8 @@ class EventRing:
         that is behind has fewer turns to take; a PLC that answers slower gets no second one.
 
         Raises:
-            LinkError: nothing was taken; the same slots are read again.
+            LinkError: the slots of the read that failed are read again; what came before it is left
+                over (:meth:`take_left_over`).
         """
         until_ns = self._clock() + self._link.poll_period_ms * NS_PER_MS
         events, whole = await self._read_once(wire)
@@ -75,11 +76,12 @@ class EventRing:
             try:
                 events, whole = await self._read_once(wire)
             except LinkError:
-                # What was read before is read only once; the next request fails as well.
-                whole = False
-            else:
-                gathered.append(events)
-                count += len(events)
+                # What was read before is read only once. The wire is not to be used again: a late
+                # answer could be taken for the next request's.
+                self._left_over = _joined(gathered)
+                raise
+            gathered.append(events)
+            count += len(events)
         return _joined(gathered), whole
 
     async def _read_once(self, wire: Wire) -> tuple[Records, bool]:
