@@ -17,6 +17,7 @@ from plc_adapters.modbus.profiles import PROFILES, ProfileName, beyond_limits, f
 from plc_adapters.modbus.tls import TLS_PORT
 from plc_adapters.opcua.nodes import NodeMap
 from plc_adapters.opcua.settings import OpcuaLink
+from sorter.config_http import Http
 from sorter.config_push import Push
 from sorter.config_scanners import OpcuaEndpoint, Scanner, expect_apart
 from sorter.config_section import LinkTls, Name, Port, Section
@@ -52,13 +53,6 @@ class Store(Section):
     dsn: str = ""
     """Empty: the service runs its own embedded server (not for production)."""
     retention_days: int = Field(default=30, ge=1, le=3650)
-
-
-class Http(Section):
-    """Where the face listens."""
-
-    host: str = "127.0.0.1"
-    port: Port = 8080
 
 
 class JournalSettings(Section):
@@ -337,8 +331,12 @@ def load_site(path: Path) -> SiteFile:
 
 PATH_KEYS = frozenset(
     {"state_dir", "path", "pre_advice", "plan", "chutes", "ca", "certificate", "key", "trusted"}
-    | {"password_file", "user_certificate", "user_key", "token_file"}
+    | {"password_file", "user_certificate", "user_key", "token_file", "keys_file"}
 )
+
+
+SECRET_KEYS = frozenset({"dsn", "store", "token"})
+"""What these hold is in no message."""
 
 
 def _absolute(node: Any, base: Path) -> Any:
@@ -366,4 +364,5 @@ def _explain(path: Path, error: dict[str, Any]) -> str:
         return f"{path}: {key}: missing; add it"
     if error["type"] == "value_error":
         return f"{path}: {key}: {error['ctx']['error']}"
-    return f"{path}: {key}: {error['msg']} (it is {error.get('input')!r})"
+    told = "" if SECRET_KEYS.intersection(parts) else f" (it is {error.get('input')!r})"
+    return f"{path}: {key}: {error['msg']}{told}"

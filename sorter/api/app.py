@@ -10,22 +10,28 @@ from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import orjson
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 import sorter
 from sorter.api import models, views
+from sorter.api.access import Access, Gate
 from sorter.api.commands import commands_router
 from sorter.api.control import LineControl, control_router
+from sorter.api.description import describe
+from sorter.api.door import Door
 from sorter.api.health import checks
 from sorter.api.jobs import JobDesk, jobs_router
 from sorter.api.pieces import Histories, PieceStore
 from sorter.api.plans import plans_router
 from sorter.api.pre_advice import pre_advice_router
-from sorter.api.problems import Problem, handle_problems, no_line, problem, responses
+from sorter.api.problems import handle_problems, no_line, problem, responses
+from sorter.api.roles import needs, open_to_all
 from sorter.api.sensors import sensor_check, sensors_router
+from sorter.api.session_routes import session_router
 from sorter.api.shadow import shadow_router
+from sorter.config_http import Role
 from sorter.errors import UnavailableError
 from sorter.outlets.metrics import Exposition
 from sorter.outlets.pauses import GcPauses
@@ -102,6 +108,8 @@ class Face:
     """None where the site has none."""
     pusher: Beside | None = None
     """Pushes the metrics; None where they are only scraped."""
+    access: Access = field(default_factory=Access)
+    """Who may use it."""
 
     def line(self, name: str) -> tuple[ProcessView, LineView]:
         """Return a line by name; ProblemError where there is none of that name."""
@@ -138,7 +146,9 @@ def create_app(face: Face) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # the interactive pages load scripts from elsewhere
         redoc_url=None,
+        openapi_url=None,  # asked for with a role, as all else: see _describe
         responses={**responses(500)},
+        dependencies=[Depends(Gate(face.access).admit)],
     )
     handle_problems(app)
     app.include_router(_health(face))
@@ -152,8 +162,10 @@ def create_app(face: Face) -> FastAPI:
     app.include_router(plans_router(face.jobs, face.names))
     app.include_router(pre_advice_router(face.jobs))
     app.include_router(jobs_router(face.jobs))
+    app.include_router(session_router(face.access))
     _page(app)
-    _describe(app)
+    describe(app)
+    app.add_middleware(Door, access=face.access)
 
     @app.middleware("http")
     async def add_headers(
@@ -175,6 +187,7 @@ def _health(face: Face) -> APIRouter:
     )
 
     @router.get("/livez", operation_id="getLive")
+    @open_to_all
     async def live() -> models.Live:
         """Whether this process answers; looks at nothing else."""
         return models.Live()
@@ -185,6 +198,7 @@ def _health(face: Face) -> APIRouter:
         response_class=JsonResponse,
         responses={200: {"model": models.Ready}, **responses(503)},
     )
+    @needs(Role.VIEWER)
     async def ready(
         request: Request,
         verbose: Annotated[str | None, Query(description="Tell every check.")] = None,
@@ -200,7 +214,7 @@ def _health(face: Face) -> APIRouter:
         reasons = [f"{check.name}: {check.reason}" for check in found if not check.ok]
         listed = [check.model_dump() for check in found]
         if reasons:
-            more = {"checks": listed} if verbose is not None else {}
+            more: dict[str, Any] = {"checks": listed} if verbose is not None else {}
             return problem(
                 request,
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -212,6 +226,7 @@ def _health(face: Face) -> APIRouter:
         return JsonResponse(content.model_dump(exclude_none=True))
 
     @router.get("/metrics", operation_id="getMetrics", response_class=MetricsResponse)
+    @needs(Role.VIEWER)
     async def metrics(request: Request) -> Response:
         """What Prometheus scrapes."""
         content, content_type = exposition.render(request.headers.get("accept", ""))
@@ -224,6 +239,7 @@ def _lines(face: Face) -> APIRouter:
     router = APIRouter(tags=["lines"], responses=responses(503))
 
     @router.get("/lines", operation_id="listLines")
+    @needs(Role.VIEWER)
     async def lines() -> models.Lines:
         """All lines of the site, the line process, the journal and the recorder."""
         view = face.lines.read()
@@ -236,22 +252,26 @@ def _lines(face: Face) -> APIRouter:
         )
 
     @router.get("/lines/{line}", operation_id="getLine", responses=responses(404))
+    @needs(Role.VIEWER)
     async def line_by_name(line: str) -> models.LineDetail:
         """One line with everything that is counted."""
         return views.detail(face.line(line)[1])
 
     @router.get("/lines/{line}/chutes", operation_id="listChutes", responses=responses(404))
+    @needs(Role.VIEWER)
     async def chutes(line: str) -> models.Chutes:
         """All chutes of a line as they stand."""
         return models.Chutes(line=line, chutes=views.chutes(face.line(line)[1]))
 
     @router.get("/lines/{line}/picture", operation_id="getPicture", responses=responses(404))
+    @needs(Role.VIEWER)
     async def picture(line: str) -> models.Picture:
         """All that the live page draws of a line, in one answer."""
         view, found = face.line(line)
         return views.picture(face.site, view, found, views.recorder(face.recorder))
 
     @router.get("/ledger", operation_id="getLedger")
+    @needs(Role.VIEWER)
     async def ledger() -> models.Ledgers:
         """Whether every piece is explained: the ledger of each line and their sum."""
         return views.ledgers(face.lines.read().lines)
@@ -268,6 +288,7 @@ def _pieces(histories: Histories) -> APIRouter:
         response_class=JsonResponse,
         responses=responses(400, 404, 503),
     )
+    @needs(Role.VIEWER)
     async def piece(code: str) -> Response:
         """The whole history of a piece, by its waybill, its piece id, or line/boot/piece."""
         return JsonResponse(await histories.of(code))
@@ -279,24 +300,13 @@ def _page(app: FastAPI) -> None:
     """Serve the live page."""
 
     @app.get("/", include_in_schema=False)
+    @open_to_all
     async def page() -> FileResponse:
         return FileResponse(STATIC / "index.html")
 
     @app.get("/favicon.ico", include_in_schema=False)
+    @open_to_all
     async def icon() -> FileResponse:
         return FileResponse(STATIC / "favicon.svg")
 
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-
-
-def _describe(app: FastAPI) -> None:
-    """Put the problem's schema into the description of the API, which refers to it."""
-    describe = app.openapi
-
-    def described() -> dict[str, Any]:
-        content = describe()
-        schemas = content.setdefault("components", {}).setdefault("schemas", {})
-        schemas.setdefault("Problem", Problem.model_json_schema())
-        return content
-
-    app.openapi = described  # type: ignore[method-assign]

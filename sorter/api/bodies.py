@@ -1,18 +1,16 @@
-"""Bodies of requests that change or start something: from whom they are taken, and how large.
+"""Bodies of requests that change or start something: how they are declared, and how large.
 
-Only from this machine: there is no user yet to hold responsible. A body must be declared, and an
-``Origin`` must be of this machine, so that a page loaded from elsewhere can't send one.
+A body must be declared as JSON, which no form of a page from elsewhere can be.
 """
 
-import ipaddress
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sorter.api.access import who_of
 from sorter.api.problems import ProblemError
 
 COMMAND_BYTES_MAX = 16_384
@@ -51,16 +49,15 @@ async def read_body(request: Request, model: type[B], bytes_max: int = COMMAND_B
     """Return the checked body of a request that may change or start something.
 
     Raises:
-        ProblemError: it comes from elsewhere, is declared as something else, is too large, or is
-            wrong; every wrong key is named.
+        ProblemError: it is declared as something else, is too large, or is wrong; every wrong key
+            is named.
     """
-    check_sender(request)
     declared_as(request, JSON)
     content = bytearray()
     async for part in parts_of(request, bytes_max):
         content += part
     try:
-        return model.model_validate_json(bytes(content))
+        body = model.model_validate_json(bytes(content))
     except ValidationError as error:
         wrong = [(".".join(map(str, e["loc"])) or "body", e["msg"]) for e in error.errors()]
         raise ProblemError(
@@ -68,6 +65,9 @@ async def read_body(request: Request, model: type[B], bytes_max: int = COMMAND_B
             "; ".join(f"{field}: {text}" for field, text in wrong),
             problems=[{"file": "body", "field": field, "detail": text} for field, text in wrong],
         ) from None
+    if isinstance(body, Responsible):
+        return body.model_copy(update={"who": who_of(request, body.who)})
+    return body
 
 
 async def parts_of(request: Request, bytes_max: int) -> AsyncIterator[bytes]:
@@ -91,25 +91,3 @@ def declared_as(request: Request, *types: str) -> str:
             f"send the body, not compressed, with Content-Type: {' or '.join(types)}",
         )
     return declared
-
-
-def check_sender(request: Request) -> None:
-    """Refuse what does not come from this machine, or from a page of elsewhere."""
-    origin = request.headers.get("origin")
-    hosts = [request.client.host if request.client else ""]
-    if origin is not None:
-        hosts.append(urlsplit(origin).hostname or "")
-    if not all(map(_is_here, hosts)):
-        raise ProblemError(
-            HTTPStatus.FORBIDDEN,
-            "commands are taken from this machine only; use it, or 'sorter plan'",
-        )
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

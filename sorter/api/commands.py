@@ -8,6 +8,8 @@ from pydantic import Field
 from sorter.api.models import Answer
 from sorter.api.pieces import Histories
 from sorter.api.problems import no_line, responses
+from sorter.api.roles import needs
+from sorter.config_http import Role
 
 PAGE_MAX = 200
 """Commands told at once."""
@@ -63,6 +65,7 @@ def commands_router(histories: Histories, lines: list[str]) -> APIRouter:
     router = APIRouter(tags=["control"], responses=responses(404, 422, 503))
 
     @router.get("/lines/{line}/commands", operation_id="listCommands")
+    @needs(Role.VIEWER)
     async def commands(
         line: str,
         action: Annotated[

@@ -11,6 +11,8 @@ from pydantic import Field
 
 from sorter.api.bodies import Responsible, Text, described, read_body
 from sorter.api.problems import ProblemError, responses
+from sorter.api.roles import needs
+from sorter.config_http import Role
 from sorter.errors import CommandError, Refusal
 from sorter.plans.versions import PAGE_MAX
 
@@ -90,6 +92,7 @@ def control_router(control: LineControl) -> APIRouter:
     ask = partial(ask_line, control)
 
     @router.get("/lines/{line}/plans", operation_id="listPlans")
+    @needs(Role.VIEWER)
     async def plans(line: str, before: Before = None, limit: Limit = PAGE_MAX) -> Response:
         """The versions of a line's plan: which is active, which waits, which are still in use.
 
@@ -102,6 +105,7 @@ def control_router(control: LineControl) -> APIRouter:
         "/lines/{line}/plans/activate", operation_id="activatePlan", responses=refusals,
         openapi_extra=described(ActivateBody, {"version": 4, "when": "empty", "expect": 3, **ANN}),
     )  # fmt: skip
+    @needs(Role.ENGINEER)
     async def activate(line: str, request: Request) -> Response:
         """Activate a version of a line's plan; pieces keep the one they were inducted under."""
         return await ask("activate", line, **(await read_body(request, ActivateBody)).model_dump())
@@ -110,6 +114,7 @@ def control_router(control: LineControl) -> APIRouter:
         "/lines/{line}/plans/rollback", operation_id="rollBackPlan", responses=refusals,
         openapi_extra=described(RollBackBody, {"expect": 4, **ANN}),
     )  # fmt: skip
+    @needs(Role.OPERATOR)
     async def roll_back(line: str, request: Request) -> Response:
         """Activate the version that was active before."""
         return await ask("rollback", line, **(await read_body(request, RollBackBody)).model_dump())
@@ -118,6 +123,7 @@ def control_router(control: LineControl) -> APIRouter:
         "/lines/{line}/chutes/{chute}/lock", operation_id="lockChute", responses=refusals,
         openapi_extra=described(LockBody, ANN),
     )  # fmt: skip
+    @needs(Role.OPERATOR)
     async def lock(line: str, chute: int, request: Request) -> Response:
         """Name a chute for no further piece until it is unlocked."""
         return await ask(
@@ -128,6 +134,7 @@ def control_router(control: LineControl) -> APIRouter:
         "/lines/{line}/chutes/{chute}/unlock", operation_id="unlockChute", responses=refusals,
         openapi_extra=described(LockBody, ANN),
     )  # fmt: skip
+    @needs(Role.OPERATOR)
     async def unlock(line: str, chute: int, request: Request) -> Response:
         """Let a chute be named again."""
         return await ask(
@@ -138,6 +145,7 @@ def control_router(control: LineControl) -> APIRouter:
         "/lines/{line}/quarantine/release", operation_id="releaseQuarantine", responses=refusals,
         openapi_extra=described(ReleaseBody),
     )  # fmt: skip
+    @needs(Role.OPERATOR)
     async def release(line: str, request: Request) -> Response:
         """Sort again after a quarantine: somebody has looked, and put the sorter right."""
         body = await read_body(request, ReleaseBody)

@@ -11,16 +11,19 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 from pydantic import Field
 
-from sorter.api.bodies import check_sender
 from sorter.api.models import Answer
 from sorter.api.problems import ProblemError, responses
+from sorter.api.roles import needs
+from sorter.config_http import Role
 
 WAIT_S_MAX = 60.0
 """Longest that one question waits for a job's end; ask again then."""
+WAITS_MAX = 64
+"""Questions that wait at once; one more is told to come again."""
 
 
 class JobState(StrEnum):
@@ -145,9 +148,32 @@ Wait = Annotated[
 ]
 
 
+class Waits:
+    """Questions that wait for jobs' ends, a bounded number at once."""
+
+    def __init__(self, desk: JobDesk) -> None:
+        self._desk = desk
+        self._waiting = 0
+
+    async def wait(self, job: JobRecord, seconds: float) -> None:
+        """Return once a job has ended, or after so long; a problem (503) where too many wait."""
+        if not seconds:
+            return
+        if self._waiting >= WAITS_MAX:
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"{WAITS_MAX} others wait for jobs; ask again"
+            )
+        self._waiting += 1
+        try:
+            await self._desk.wait(job, seconds)
+        finally:
+            self._waiting -= 1
+
+
 def jobs_router(desk: JobDesk) -> APIRouter:
     """Return the operations on jobs whatever they do."""
     router = APIRouter(tags=["jobs"])
+    waits = Waits(desk)
 
     def known(job_id: str) -> JobRecord:
         job = desk.find(job_id)
@@ -158,25 +184,30 @@ def jobs_router(desk: JobDesk) -> APIRouter:
         return job
 
     @router.get("/jobs", operation_id="listJobs")
+    @needs(Role.VIEWER)
     async def jobs() -> Jobs:
         """The jobs still known, newest first."""
         return Jobs(jobs=[told(job) for job in desk.jobs()])
 
-    @router.get("/jobs/{job}", operation_id="getJob", responses=responses(404))
+    @router.get("/jobs/{job}", operation_id="getJob", responses=responses(404, 503))
+    @needs(Role.VIEWER)
     async def job_by_id(job: str, wait: Wait = 0) -> Job:
         """How a job stands; with ``wait``, once it has ended."""
         found = known(job)
-        await desk.wait(found, wait)
+        await waits.wait(found, wait)
         return told(found)
 
     @router.get(
         "/jobs/{job}/result", operation_id="getJobResult", response_class=Response,
-        responses={200: {"content": {"application/json": {}}}, **responses(404, 409, 410, 422)},
+        responses={
+            200: {"content": {"application/json": {}}}, **responses(404, 409, 410, 422, 503),
+        },
     )  # fmt: skip
+    @needs(Role.VIEWER)
     async def result(job: str, wait: Wait = 0) -> Response:
         """What a job found; 409 while it runs, 422 with every wrong file and field if it failed."""
         found = known(job)
-        await desk.wait(found, wait)
+        await waits.wait(found, wait)
         match found.state:
             case JobState.RUNNING:
                 raise ProblemError(HTTPStatus.CONFLICT, f"still {found.doing or 'starting'}; wait")
@@ -194,6 +225,7 @@ def jobs_router(desk: JobDesk) -> APIRouter:
         "/jobs/{job}/files/{name}", operation_id="getJobFile", response_class=Response,
         responses={200: {"content": {"image/svg+xml": {}, "text/plain": {}}}, **responses(404)},
     )  # fmt: skip
+    @needs(Role.VIEWER)
     async def part(job: str, name: str) -> Response:
         """A further part of a result: the picture of a what-if, all bad lines of a load."""
         found = known(job)
@@ -202,9 +234,9 @@ def jobs_router(desk: JobDesk) -> APIRouter:
         return FileResponse(found.folder / name, media_type=found.files[name])
 
     @router.delete("/jobs/{job}", operation_id="cancelJob", responses=responses(403, 404))
-    async def cancel(job: str, request: Request) -> Job:
+    @needs(Role.ENGINEER)
+    async def cancel(job: str) -> Job:
         """End a job that runs; one that has ended stays as it is."""
-        check_sender(request)
         found = known(job)
         await desk.cancel(found)
         return told(found)

@@ -12,6 +12,8 @@ from sorter.api.bodies import Body, Responsible, described, read_body
 from sorter.api.control import ANN
 from sorter.api.jobs import Job, JobDesk, accepted, reserve
 from sorter.api.problems import no_line, responses
+from sorter.api.roles import needs
+from sorter.config_http import Role
 
 PLAN_BODY_BYTES_MAX = 33_554_432
 """Size of a request that brings plans, their tables or recorded pieces along."""
@@ -134,30 +136,35 @@ def plans_router(desk: JobDesk, lines: list[str]) -> APIRouter:
 
     @router.post("/lines/{line}/plans/check", operation_id="checkPlan", status_code=202,
                  openapi_extra=described(PlanBody, A_TEXT))  # fmt: skip
+    @needs(Role.ENGINEER)
     async def check(line: str, request: Request, response: Response) -> Job:
         """Check a plan against the network and the line's machine: every error at once."""
         return await begin("check", line, request, PlanBody, response)
 
     @router.post("/lines/{line}/plans/prove", operation_id="provePlan", status_code=202,
                  openapi_extra=described(PlanBody, A_VERSION))  # fmt: skip
+    @needs(Role.ENGINEER)
     async def prove(line: str, request: Request, response: Response) -> Job:
         """Prove a plan: every destination, brand and class, with any one chute out."""
         return await begin("prove", line, request, PlanBody, response)
 
     @router.post("/lines/{line}/plans/diff", operation_id="diffPlans", status_code=202,
                  openapi_extra=described(DiffBody, TWO))  # fmt: skip
+    @needs(Role.ENGINEER)
     async def diff(line: str, request: Request, response: Response) -> Job:
         """Show what goes elsewhere from one plan to another, by prefix."""
         return await begin("diff", line, request, DiffBody, response)
 
     @router.post("/lines/{line}/plans/whatif", operation_id="tryPlan", status_code=202,
                  openapi_extra=described(WhatIfBody, A_DAY))  # fmt: skip
+    @needs(Role.ENGINEER)
     async def whatif(line: str, request: Request, response: Response) -> Job:
         """Try a plan over recorded pieces; the result has a picture among its files."""
         return await begin("whatif", line, request, WhatIfBody, response)
 
     @router.post("/lines/{line}/plans", operation_id="keepPlan", status_code=202,
                  openapi_extra=described(KeepBody, {**A_TEXT, **ANN}))  # fmt: skip
+    @needs(Role.ENGINEER)
     async def keep(line: str, request: Request, response: Response) -> Job:
         """Compile a plan and keep it as the line's next version, which is not active yet.
 

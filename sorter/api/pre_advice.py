@@ -7,9 +7,12 @@ from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Query, Request, Response
 
-from sorter.api.bodies import check_sender, declared_as, parts_of
+from sorter.api.access import who_of
+from sorter.api.bodies import declared_as, parts_of
 from sorter.api.jobs import Job, JobDesk, accepted, reserve
 from sorter.api.problems import ProblemError, responses
+from sorter.api.roles import needs
+from sorter.config_http import Role
 
 PRE_ADVICE_BYTES_MAX = 536_870_912
 """Size of one file; a million lines take some 50 MB."""
@@ -50,7 +53,6 @@ def pre_advice_router(desk: JobDesk) -> APIRouter:
     router = APIRouter(tags=["pre-advice"], responses=responses(403, 409, 413, 415, 422, 507))
 
     async def load(request: Request, response: Response, asked: dict[str, Any]) -> Job:
-        check_sender(request)
         name = FILES[declared_as(request, *FILES)]
         job = reserve(desk, "pre_advice", "")
         try:
@@ -69,6 +71,7 @@ def pre_advice_router(desk: JobDesk) -> APIRouter:
 
     @router.post("/pre-advice", operation_id="mergePreAdvice", status_code=202,
                  openapi_extra=ENCODED)  # fmt: skip
+    @needs(Role.OPERATOR)
     async def merge(
         who: Word, why: Word, request: Request, response: Response, expires: Expires = None
     ) -> Job:
@@ -76,16 +79,27 @@ def pre_advice_router(desk: JobDesk) -> APIRouter:
 
         Good lines load whatever others hold; the result names bad ones by their number.
         """
-        asked = {"who": who, "why": why, "expires": _text(expires), "replace": False}
+        asked = {
+            "who": who_of(request, who),
+            "why": why,
+            "expires": _text(expires),
+            "replace": False,
+        }
         return await load(request, response, asked)
 
     @router.put("/pre-advice", operation_id="replacePreAdvice", status_code=202,
                 openapi_extra=ENCODED)  # fmt: skip
+    @needs(Role.ENGINEER)
     async def replace(
         who: Word, why: Word, request: Request, response: Response, expires: Expires = None
     ) -> Job:
         """Put these waybills in the place of all that were loaded before."""
-        asked = {"who": who, "why": why, "expires": _text(expires), "replace": True}
+        asked = {
+            "who": who_of(request, who),
+            "why": why,
+            "expires": _text(expires),
+            "replace": True,
+        }
         return await load(request, response, asked)
 
     return router

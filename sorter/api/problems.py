@@ -1,7 +1,7 @@
 """Errors as problem+json (RFC 9457): what is wrong, with what, and what to do."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -47,10 +47,13 @@ class Problem(BaseModel):
 class ProblemError(Exception):
     """Ends a request with a problem; ``more`` are members of its own (RFC 9457, section 3.2)."""
 
-    def __init__(self, status: int, detail: str, **more: Any) -> None:
+    def __init__(
+        self, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.headers = headers
         self.more = more
 
 
@@ -67,16 +70,21 @@ class ProblemResponse(Response):
     media_type = MEDIA_TYPE
 
 
-def problem(request: Request, status: int, detail: str, **more: Any) -> Response:
+def problem(
+    request: Request,
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Response:
     """Return a problem; ``more`` are members of its own (RFC 9457, section 3.2)."""
     title = HTTPStatus(status).phrase
     content = Problem(
         title=title, status=status, detail=detail, instance=_printable(request.url.path), **more
     )
-    headers = (
-        {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    )
-    return ProblemResponse(orjson.dumps(content.model_dump()), status, headers=headers)
+    told = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    told.update(headers or {})
+    return ProblemResponse(orjson.dumps(content.model_dump()), status, headers=told)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -95,7 +103,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def _own(request: Request, error: ProblemError) -> Response:
-        return problem(request, error.status, error.detail, **error.more)
+        return problem(request, error.status, error.detail, error.headers, **error.more)
 
     @app.exception_handler(UnavailableError)
     async def _unavailable(request: Request, error: UnavailableError) -> Response:

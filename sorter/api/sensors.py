@@ -12,6 +12,8 @@ from pydantic import Field
 from sorter.api.models import Answer, Check
 from sorter.api.pieces import Histories
 from sorter.api.problems import ProblemError, responses
+from sorter.api.roles import needs
+from sorter.config_http import Role
 from sorter.errors import UnavailableError
 from sorter.outlets.sensor_board import SensorsView, SensorView
 
@@ -82,6 +84,7 @@ def sensors_router(boards: SensorBoards | None, histories: Histories) -> APIRout
     router = APIRouter(tags=["sensors"], responses=responses(503))
 
     @router.get("/sensors", operation_id="listSensors")
+    @needs(Role.VIEWER)
     async def sensors() -> SensorsNow:
         """All sensors as they stand; none where the site has none."""
         if boards is None:
@@ -94,6 +97,7 @@ def sensors_router(boards: SensorBoards | None, histories: Histories) -> APIRout
     @router.get(
         "/sensors/{name}/history", operation_id="getSensorHistory", responses=responses(400)
     )
+    @needs(Role.VIEWER)
     async def history(
         name: str,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,

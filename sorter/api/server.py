@@ -6,6 +6,8 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
+from sorter.api.certificate import check_pair
+from sorter.config_http import HttpTls
 from sorter.errors import UnavailableError
 
 CONNECTIONS_MAX = 256
@@ -15,12 +17,15 @@ STOP_S = 3
 """Time that open requests have to end after SIGTERM."""
 
 
-def serve(app: FastAPI, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT, then let open requests end.
+def serve(app: FastAPI, host: str, port: int, tls: HttpTls | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then let open requests end; over TLS if that is given.
 
     Raises:
         UnavailableError: the address can't be listened on.
+        ConfigError: certificate or key can't be used.
     """
+    if tls:
+        check_pair(tls)
     with _listen(host, port) as listener:
         config = uvicorn.Config(
             app,
@@ -29,6 +34,10 @@ def serve(app: FastAPI, host: str, port: int) -> None:
             access_log=False,
             log_config=None,
             server_header=False,
+            # Who calls is told by what he proves: a header that names an address proves nothing.
+            proxy_headers=False,
+            ssl_certfile=tls.certificate if tls else None,
+            ssl_keyfile=tls.key if tls else None,
         )
         # uvicorn raises the signal that ended it once more when it has stopped; what the caller
         # still has to close would then be left open.

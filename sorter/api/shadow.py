@@ -9,6 +9,8 @@ from pydantic import Field
 from sorter.api.bodies import Responsible, described, read_body
 from sorter.api.control import ANN, ControlResponse, LineControl, LockBody, ask_line
 from sorter.api.problems import ProblemError, responses
+from sorter.api.roles import needs
+from sorter.config_http import Role
 from sorter.outlets.shadows import Shadows
 
 
@@ -27,6 +29,7 @@ def shadow_router(control: LineControl, shadows: Shadows) -> APIRouter:
         "/lines/{line}/plans/shadow", operation_id="shadowPlan", responses=refusals,
         openapi_extra=described(ShadowBody, {"version": 4, **ANN}),
     )  # fmt: skip
+    @needs(Role.ENGINEER)
     async def shadow(line: str, request: Request) -> Response:
         """Have a version decide beside the active one, on live traffic; differences are counted."""
         return await ask_line(
@@ -37,12 +40,14 @@ def shadow_router(control: LineControl, shadows: Shadows) -> APIRouter:
         "/lines/{line}/plans/shadow/stop", operation_id="stopShadow", responses=refusals,
         openapi_extra=described(LockBody, ANN),
     )  # fmt: skip
+    @needs(Role.ENGINEER)
     async def stop_shadow(line: str, request: Request) -> Response:
         """Let no version decide beside the active one any more."""
         body = (await read_body(request, LockBody)).model_dump()
         return await ask_line(control, "shadow", line, version=0, **body)
 
     @router.get("/lines/{line}/plans/shadow", operation_id="getShadow")
+    @needs(Role.VIEWER)
     async def shadowed(line: str) -> Response:
         """What the version that shadows a line would have decided otherwise."""
         found = shadows.read().get(line)

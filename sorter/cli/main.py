@@ -12,6 +12,7 @@ from sorter import __version__
 from sorter.cli import (
     config,
     demo,
+    key,
     line,
     plan,
     plan_proof,
@@ -49,6 +50,7 @@ app.command("sim")(sim.sim)
 app.add_typer(config.app, name="config", help="Look at site files.")
 plan_proof.register(plan.app)
 app.add_typer(plan.app, name="plan", help="Look after sort plans.")
+app.add_typer(key.app, name="key", help="Make and remove keys of the HTTP API.")
 app.add_typer(pre_advice.app, name="pre-advice", help="Load waybills that brands send ahead.")
 plc_check.register(plc.app)
 app.add_typer(line.app, name="line", help="Tell a running line what to do.")

@@ -1,6 +1,7 @@
 """``sorter trace``: the whole history of a piece, from the running service."""
 
 import json
+import os
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,10 +16,13 @@ from sorter.errors import Exit, UnavailableError
 HELP = """Show the whole history of a piece: every event, decision, and its end.
 
 CODE is a waybill, a piece id, or line/boot/piece. Ends with 1 where no such piece is known.
+A service that asks for keys takes one from the environment: SORTER_API_KEY.
 
 Example: sorter trace QH1234567890 --config site.toml
 """
 TIMEOUT_S = 10.0
+KEY_VARIABLE = "SORTER_API_KEY"
+"""Holds the key for a service that asks for one."""
 MISSORT_CAUSES = {
     "read": "a later scan read what the first answer did not know of",
     "decision": "the answer was revised: by the upstream host, a hold, a quarantine, or for room",
@@ -39,8 +43,7 @@ def trace(
     if not url:
         if config is None:
             raise typer.BadParameter("give --config or --url", param_hint="--config")
-        http = load_site(config).http
-        url = f"http://{http.host}:{http.port}"
+        url = load_site(config).http.url
     history = fetch(f"{url}/pieces/{urllib.parse.quote(code, safe='')}")
     if history is None:
         typer.echo(f"sorter: no piece known by {code!r}", err=True)
@@ -54,8 +57,11 @@ def trace(
 
 def fetch(url: str) -> dict[str, Any] | None:
     """Get a JSON object; None for 404; UnavailableError with what the service said otherwise."""
+    key = os.environ.get(KEY_VARIABLE, "")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - http by config
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 - http by config
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
             content: dict[str, Any] = json.load(answer)
             return content
     except urllib.error.HTTPError as error:

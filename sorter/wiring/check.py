@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from routing_tables.errors import TableError
 from routing_tables.load import load_network
 from routing_tables.schema import Network, lianyungang
+from sorter.api.certificate import check_pair
+from sorter.api.keys import KeyRing
 from sorter.config import Line, SiteFile
+from sorter.config_http import Http
 from sorter.errors import ConfigError
 from sorter.plans.check import check_plan
 from sorter.plans.machine import check_laps, load_chutes
@@ -49,6 +52,10 @@ def check_site(site: SiteFile) -> SiteReport:
             lines.append(_check_line(line, site.network.centre, network, warnings))
         except ConfigError as error:
             problems.extend(error.problems)
+    try:
+        check_face(site.http)
+    except ConfigError as error:
+        problems.extend(error.problems)
     if site.network.pre_advice is not None:
         try:
             warnings.extend(load_pre_advice(site.network.pre_advice, network)[1])
@@ -57,6 +64,18 @@ def check_site(site: SiteFile) -> SiteReport:
     if problems:
         raise ConfigError(*dict.fromkeys(problems))
     return SiteReport(lines, list(dict.fromkeys(warnings)))
+
+
+def check_face(settings: Http) -> None:
+    """Check what the face needs before it can let anybody in.
+
+    Raises:
+        ConfigError: its file of keys, its certificate or the key of it can't be used.
+    """
+    if settings.keys_file:
+        KeyRing(settings.keys_file)
+    if settings.tls:
+        check_pair(settings.tls)
 
 
 def _check_line(line: Line, centre: str, network: Network, warnings: list[str]) -> LineReport:

@@ -1,5 +1,6 @@
 """The face process: HTTP over the boards and the store."""
 
+from sorter.api.access import Access
 from sorter.api.app import Face, create_app
 from sorter.api.server import serve
 from sorter.centre.asker import Asker, Limits
@@ -25,7 +26,8 @@ def run_face(site: SiteFile) -> None:
     """Serve until SIGTERM.
 
     Raises:
-        ConfigError: the site names no database, or a file for its upstream host can't be read.
+        ConfigError: the site names no database, or a file that it names can't be used: of its
+            upstream host, of the face's keys or certificate.
         UnavailableError: the address can't be listened on.
     """
     if not site.store.dsn:
@@ -50,10 +52,11 @@ def run_face(site: SiteFile) -> None:
         pauses,
         SensorBoardReader(state.sensor_board) if site.sensor_links else None,
         pusher_of(site.push, site, state, asker, pauses) if site.push else None,
+        Access.of(site.http),
     )
     app = create_app(face)
     settle_memory()
-    serve(app, site.http.host, site.http.port)
+    serve(app, site.http.host, site.http.port, site.http.tls)
 
 
 def pusher_of(

@@ -138,6 +138,7 @@ class Supervisor:
         async with AsyncExitStack() as stack:
             stack.enter_context(held(self.state.lock("service"), "service"))
             self._check_port()
+            await asyncio.to_thread(self._check_face)
             stack.push_async_callback(asyncio.to_thread, self._stop_database)
             await asyncio.gather(
                 asyncio.to_thread(self._prepare), asyncio.to_thread(self._start_database)
@@ -196,6 +197,12 @@ class Supervisor:
     def _stop_database(self) -> None:
         if self._database:
             self._database.stop()
+
+    def _check_face(self) -> None:
+        """Refuse to start where the face could let nobody in."""
+        from sorter.wiring.check import check_face  # noqa: PLC0415 - once, at the start
+
+        check_face(self.site.http)
 
     def _check_port(self) -> None:
         """Refuse to start where the face could not listen."""

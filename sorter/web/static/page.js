@@ -1,6 +1,7 @@
 // Asks for the picture of a line every second and shows it.
 
 import { Drawing, make, SHAPES, stateOf } from "./drawing.js";
+import { startLogin, wantKey } from "./login.js";
 import { language, milliseconds, number, percent, toggleLanguage, word } from "./words.js";
 
 const PERIOD_MS = 1000;
@@ -12,7 +13,8 @@ let asking = 0;
 async function get(path) {
   const answer = await fetch(path, { headers: { Accept: "application/json" } });
   const content = await answer.json();
-  if (!answer.ok) throw new Error(content.detail ?? answer.statusText);
+  if (!answer.ok)
+    throw Object.assign(new Error(content.detail ?? answer.statusText), { status: answer.status });
   return content;
 }
 
@@ -34,6 +36,7 @@ async function fillLines() {
 async function turn() {
   const mine = ++asking;
   let problem = "";
+  let refused = false;
   try {
     if (!$("line").value) await fillLines();
     const fresh = await get(`/lines/${encodeURIComponent($("line").value)}/picture`);
@@ -44,10 +47,12 @@ async function turn() {
     }
     problem = fresh.problem || fresh.line.link.problem || fresh.recorder.problem;
   } catch (error) {
-    problem = error instanceof TypeError ? word("no_answer") : error.message;
+    refused = error.status === 401;
+    problem = error instanceof TypeError ? word("no_answer") : refused ? word("show_key") : error.message;
     drawing.running = false;
   }
   if (mine !== asking) return;
+  wantKey(refused);
   $("problem").hidden = problem === "";
   $("problem").textContent = problem;
   setTimeout(() => mine === asking && !document.hidden && turn(), PERIOD_MS);
@@ -174,4 +179,4 @@ $("line").addEventListener("change", () => {
 $("table").addEventListener("toggle", () => picture && $("table").open && showTable());
 document.addEventListener("visibilitychange", () => document.hidden || turn());
 speak();
-turn();
+startLogin(turn).then(turn);

@@ -22,6 +22,8 @@ const en = {
   aborting: "aborting", holding: "holding (by itself)", unholding: "ending its hold",
   suspending: "suspending (from outside)", unsuspending: "ending its suspension",
   resetting: "resetting", completing: "completing", complete: "complete",
+  key: "API key", log_in: "Log in", log_out: "Log out", wrong_key: "This key is unknown, or was removed.",
+  show_key: "This service asks who you are: log in with a key that its administrator made for you.",
   no_answer: "The service does not answer; trying again every second.",
   return_zone: "return, not to scale",
 };
@@ -47,6 +49,8 @@ const zh = {
   clearing: "清除中", idle: "空闲", stopping: "停机中", aborting: "中止中", holding: "进入保持(设备自身原因)",
   unholding: "解除保持中", suspending: "进入暂停(外部原因)", unsuspending: "解除暂停中", resetting: "复位中",
   completing: "完成中", complete: "完成",
+  key: "API 密钥", log_in: "登录", log_out: "退出", wrong_key: "密钥无效或已被删除。",
+  show_key: "本服务需要身份验证:请用管理员为您创建的密钥登录。",
   no_answer: "服务无应答,每秒重试。",
   return_zone: "回程(未按比例)",
 };

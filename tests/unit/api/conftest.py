@@ -1,6 +1,7 @@
 """The face over a board that the test writes: real tracking fed by hand, no PLC, no database."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from plc_adapters.contract import (
     LinkStatus,
     MachineState,
 )
+from sorter.api.access import Access
 from sorter.api.app import Face, create_app
 from sorter.api.jobs import BusyError, JobRecord, JobState
 from sorter.clock import SystemClock
@@ -245,24 +247,34 @@ class Client:
         )
         async with (
             self._app.router.lifespan_context(self._app),
-            httpx.AsyncClient(transport=transport, base_url="http://sorter") as client,
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
         ):
             return await client.request(method, path, headers=headers, content=content)
 
 
 @pytest.fixture
-def client(site: Site, monkeypatch: pytest.MonkeyPatch) -> Client:
+def faces(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[Access], Face]:
+    """Return what makes a face over the site."""
     # A slow machine makes no board of these tests look dead.
     monkeypatch.setattr("sorter.outlets.mapped.BEAT_STALE_S", 3600.0)
-    face = Face(
-        "lyg",
-        BoardReader(site.folder / "line.board"),
-        RecorderBoardReader(site.folder / "recorder.board"),
-        site.store,
-        site.control,
-        site.desk,
-        Shadows(site.folder / "shadow.json"),
-        ["loop-1"],
-        sensors=SensorBoardReader(site.folder / "sensors.board"),
-    )
-    return Client(create_app(face))
+
+    def made(access: Access) -> Face:
+        return Face(
+            "lyg",
+            BoardReader(site.folder / "line.board"),
+            RecorderBoardReader(site.folder / "recorder.board"),
+            site.store,
+            site.control,
+            site.desk,
+            Shadows(site.folder / "shadow.json"),
+            ["loop-1"],
+            sensors=SensorBoardReader(site.folder / "sensors.board"),
+            access=access,
+        )
+
+    return made
+
+
+@pytest.fixture
+def client(faces: Callable[[Access], Face]) -> Client:
+    return Client(create_app(faces(Access())))

@@ -319,7 +319,7 @@ def test_the_description_is_complete(client: Client) -> None:
         assert operation["description"], path
         assert re.fullmatch(
             r"(get|list|activate|rollBack|lock|unlock|check|prove|diff|try|keep|merge|replace|cancel"
-            r"|shadow|stop|release)[A-Z][A-Za-z]+",
+            r"|shadow|stop|release|begin|end)[A-Z][A-Za-z]+",
             operation["operationId"],
         )
     text = client.get("/openapi.json").text

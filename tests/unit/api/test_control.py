@@ -64,11 +64,11 @@ def test_a_refusal_is_a_problem(site: Site, client: Client, refusal: Refusal) ->
         (b" " * (COMMAND_BYTES_MAX + 1), JSON, "127.0.0.1", 413, "at most 16384 bytes"),
         (b"{}", {}, "127.0.0.1", 415, "Content-Type: application/json"),
         (b"{}", {"content-type": "text/plain"}, "127.0.0.1", 415, "Content-Type"),
-        (b"{}", JSON, "10.0.0.7", 403, "from this machine only"),
-        (b"{}", JSON, "a-name", 403, "from this machine only"),
-        (b"{}", {**JSON, "origin": "http://evil.example"}, "127.0.0.1", 403, "this machine only"),
-        (b"{}", {**JSON, "origin": "null"}, "127.0.0.1", 403, "this machine only"),
-        (b"{}", {**JSON, "origin": "http://localhost:8080"}, "127.0.0.1", 422, "who"),
+        (b"{}", JSON, "10.0.0.7", 401, "from this machine only"),
+        (b"{}", JSON, "a-name", 401, "from this machine only"),
+        (b"{}", {**JSON, "origin": "http://evil.example"}, "127.0.0.1", 403, "a page of elsewhere"),
+        (b"{}", {**JSON, "origin": "null"}, "127.0.0.1", 403, "a page of elsewhere"),
+        (b"{}", {**JSON, "origin": "http://localhost"}, "127.0.0.1", 422, "who"),
     ],
 )
 def test_what_is_wrong_reaches_no_line(

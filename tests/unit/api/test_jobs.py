@@ -93,8 +93,8 @@ def test_busy_unknown_and_foreign_are_refused(site: Site, client: Client) -> Non
         404, "no line 'loop-9' here; there are: loop-1",
     )  # fmt: skip
     content = orjson.dumps({"plan": {"version": 1}})
-    assert client.post(f"{PLANS}/prove", content, JSON, "10.0.0.7").status_code == 403
-    assert client.post(LOAD, b"", CSV, "10.0.0.7").status_code == 403
+    assert client.post(f"{PLANS}/prove", content, JSON, "10.0.0.7").status_code == 401
+    assert client.post(LOAD, b"", CSV, "10.0.0.7").status_code == 401
     site.desk.busy = True
     answer = post(client, f"{PLANS}/prove", plan={"version": 1})
     assert answer.status_code == 409

@@ -85,6 +85,20 @@ def test_a_service_is_whole(name: str) -> None:
         assert needed in SERVICES
 
 
+def test_prometheus_shows_a_key_and_calls_the_face_by_a_name_it_knows() -> None:
+    secrets = yaml.safe_load(filled(COMPOSE.read_text(encoding="utf-8")))["secrets"]
+    assert SERVICES["prometheus"]["secrets"] == list(secrets) == ["prometheus-key"]
+    (scraped,) = yaml.safe_load((DEPLOY / "compose" / "prometheus.yml").read_text())[
+        "scrape_configs"
+    ]
+    assert scraped["authorization"]["credentials_file"] == "/run/secrets/prometheus-key"
+    assert scraped["static_configs"][0]["targets"][0].split(":")[0] in SITE.http.names
+    assert SITE.http.behind_tls_proxy
+    assert SITE.http.keys_file == DEPLOY / "compose" / "site" / "keys.toml"
+    ignored = (DEPLOY.parent / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {"deploy/compose/prometheus.key", "deploy/compose/site/*keys.toml*"} <= set(ignored)
+
+
 def test_names_and_ports_between_the_services() -> None:
     addresses = [("database", 5432)]
     dsn = SERVICES["sorter"]["environment"]["SORTER_DATABASE_DSN"]
@@ -129,7 +143,15 @@ def test_what_compose_configures_differs_from_the_rest_only_in_addresses() -> No
 def test_promtool_and_amtool_take_the_configurations(tmp_path: Path) -> None:
     text = (DEPLOY / "compose" / "prometheus.yml").read_text(encoding="utf-8")
     config = tmp_path / "prometheus.yml"
-    config.write_text(text.replace("/etc/prometheus", str(DEPLOY / "prometheus")), "utf-8")
+    key = tmp_path / "prometheus.key"
+    key.write_text("a key\n", "utf-8")
+    for mounted, here in (
+        ("/etc/prometheus", DEPLOY / "prometheus"),
+        ("/run/secrets/prometheus-key", key),
+    ):
+        assert mounted in text
+        text = text.replace(mounted, str(here))
+    config.write_text(text, "utf-8")
     routes = DEPLOY / "alertmanager" / "alertmanager.yml"
     for command in (
         ["promtool", "check", "config", str(config)],

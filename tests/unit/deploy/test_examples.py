@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 import sorter
 from sorter.config import (
-    Http,
     JournalSettings,
     Line,
     Link,
@@ -23,6 +22,7 @@ from sorter.config import (
     Upstream,
     load_site,
 )
+from sorter.config_http import Http
 from sorter.config_push import Push
 from sorter.config_scanners import Scanner, ScannerCodes, ScannerLink, Tie
 from sorter.config_sensors import ModbusSensor, ModbusSensors, SensorGateway
