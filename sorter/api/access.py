@@ -134,7 +134,10 @@ class Access:
 
         Behind a proxy that replaces Host the page's own is https at one of the configured names.
         """
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         if parts.scheme not in ("http", "https") or not parts.netloc:
             return False
         if parts.netloc.lower() == host.lower():

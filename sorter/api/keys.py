@@ -166,10 +166,10 @@ class KeyRing:
         """
         self._path = path
         self._clock = clock
+        self._mark = _mark_of(path)  # before reading: what changes meanwhile is read again
         self._keys = load_keys(path)
         if not self._keys:
             raise ConfigError(f"{path}: holds no key; make one with 'sorter key new --keys-file'")
-        self._mark = _mark_of(path)
         self._looked_s = clock()
 
     def find(self, key: str) -> KeyEntry | None:

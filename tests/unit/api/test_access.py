@@ -196,7 +196,7 @@ def test_names_of_the_site_file_count(site: Site, faces: Callable[..., Any]) -> 
 def test_a_page_of_elsewhere_changes_nothing(client: Client, site: Site) -> None:
     for origin, status in (
         ("http://localhost", 200), ("http://localhost:3000", 403), ("http://rebound.example", 403),
-        ("null", 403), ("https://localhost.rebound.example", 403),
+        ("null", 403), ("https://localhost.rebound.example", 403), ("http://[", 403),
     ):  # fmt: skip
         assert client.post(LOCK, BODY, {**JSON, "origin": origin}).status_code == status
     assert len(site.control.told) == 1

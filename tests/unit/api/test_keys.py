@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sorter.api.keys import FILE_BYTES_MAX, KeyRing, add_key, hash_of, load_keys, remove_key
+from sorter.api import keys as keys_module
+from sorter.api.keys import (
+    FILE_BYTES_MAX,
+    LOOK_S,
+    KeyEntry,
+    KeyRing,
+    add_key,
+    hash_of,
+    load_keys,
+    remove_key,
+)
 from sorter.config_http import Http, Role
 from sorter.errors import ConfigError
 
@@ -63,6 +73,25 @@ def test_keys_differ_and_are_found_by_themselves_alone(tmp_path: Path) -> None:
         assert ring.find(key[:-1]) is ring.find(hash_of(key)) is None
     remove_key(path, "k3")
     assert [key.name for key in load_keys(path)] == [f"k{n}" for n in range(20) if n != 3]
+
+
+def test_a_key_removed_while_the_file_is_first_read_counts_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, now_s = tmp_path / "keys.toml", 0.0
+    key, other = (add_key(path, name, Role.VIEWER) for name in ("ann", "bob"))
+
+    def load_and_lose(path: Path) -> list[KeyEntry]:
+        found = load_keys(path)
+        monkeypatch.undo()
+        remove_key(path, "ann")
+        return found
+
+    monkeypatch.setattr(keys_module, "load_keys", load_and_lose)
+    ring = KeyRing(path, lambda: now_s)
+    now_s += LOOK_S
+    assert ring.find(key) is None
+    assert ring.find(other) is not None
 
 
 @pytest.mark.parametrize(
