@@ -133,7 +133,8 @@ class LinkOpcua(OpcuaEndpoint):
     seat: Literal[0, 1] = 0
     word_order: Literal["big", "little"] = "big"
     string_byte_order: Literal["big", "little"] = "big"
-    words_per_read: int = Field(default=320, ge=40, le=40_960)
+    words_per_read: int = Field(default=320, ge=40)
+    """At most 19,200: what a turn of the line takes."""
     words_per_write: int = Field(default=180, ge=18, le=576)
     poll_period_ms: int = Field(default=20, ge=1, le=1000)
     """The longest the host looks away from the event ring."""

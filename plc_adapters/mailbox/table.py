@@ -28,6 +28,9 @@ EVENT_SLOTS_MIN = 8
 """Event rings are powers of two, so that a slot number survives the wrap of the sequence."""
 EVENT_SLOTS_MAX = 1024
 """The image must fit the 65,536 registers of a Modbus device."""
+READ_SLOTS_MAX = 480
+"""Event slots that a host asks for at once. A turn takes 512 events: these, and those that shorter
+reads of the same turn have brought before."""
 
 
 class Kind(StrEnum):

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from plc_adapters.contract import AdapterError
+from plc_adapters.mailbox.table import EVENT_SLOT, READ_SLOTS_MAX
 from plc_adapters.opcua.nodes import NodeMap
 
 Policy = Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss", "None"]
 """Security policies; Basic128Rsa15 and Basic256 are deprecated and not offered."""
 Mode = Literal["SignAndEncrypt", "Sign"]
+WORDS_PER_READ_MAX = READ_SLOTS_MAX * EVENT_SLOT.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,8 @@ class OpcuaLink(Endpoint):
     word_order: Literal["big", "little"] = "big"
     string_byte_order: Literal["big", "little"] = "big"
     words_per_read: int = 320
-    """Registers of one request, at least 40; split into more where the server allows fewer nodes
-    a request."""
+    """Registers of one request, 40 to WORDS_PER_READ_MAX; split into more where the server allows
+    fewer nodes a request."""
     words_per_write: int = 180
     """At least 18."""
     poll_period_ms: int = 20
@@ -104,6 +106,11 @@ class OpcuaLink(Endpoint):
             values["nodes"] = NodeMap(**_copied(NodeMap, values["nodes"], "opcua link: nodes"))
             link = cls(**values)
         problems = [*link.problems(), *link.nodes.problems()]
+        if link.words_per_read > WORDS_PER_READ_MAX:
+            problems.append(
+                f"words_per_read: {link.words_per_read} holds more events than a turn of the line "
+                f"takes; give at most {WORDS_PER_READ_MAX} ({READ_SLOTS_MAX} event slots)"
+            )
         if problems:
             raise AdapterError("\n".join(f"{link.peer}: {problem}" for problem in problems))
         return link

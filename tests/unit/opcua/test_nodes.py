@@ -75,6 +75,7 @@ SECURE = OpcuaLink("opc.tcp://x:4840", certificate=Path("c"), key=Path("k"), tru
         (replace(SECURE, nodes=NodeMap(header="Header")), "nodes.header: 'Header' must begin"),
         (replace(SECURE, nodes=NodeMap(seat="s=Seat")), "must hold {seat}"),
         (replace(SECURE, nodes=NodeMap(instruction="s=I{slot}")), "must hold {seat} and {slot}"),
+        (replace(SECURE, words_per_read=19_201), "words_per_read: 19201 holds more events"),
     ],
 )
 def test_what_contradicts_itself_is_named(link: OpcuaLink, problem: str) -> None:
@@ -85,5 +86,7 @@ def test_what_contradicts_itself_is_named(link: OpcuaLink, problem: str) -> None
 
 def test_settings_are_copied_from_whatever_has_them() -> None:
     assert OpcuaLink.of(SECURE) == SECURE
+    most = replace(SECURE, words_per_read=19_200)
+    assert OpcuaLink.of(most) == most
     with pytest.raises(AdapterError, match="the settings lack url, security_policy"):
         OpcuaLink.of(object())
