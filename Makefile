@@ -1,4 +1,4 @@
-# Everything a person types. Needs Python 3.11 or newer with pip, and make; the tests also node and npm.
+# Everything a person types. Needs Python 3.11 or newer with pip, and make; the tests also node, npm and Chromium.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
