@@ -7,7 +7,7 @@ route label: first with the machine whole, then with each single chute out
 ought to hold comes from the plan's compiler (:mod:`sorter.plans.rules`).
 
 A plan that names every village of the country (620,573 routes), with 3 brands and 4 service
-classes, is 12 million cases: some 40 s of a core and 550 MB (measured on CPython 3.11).
+classes, is 12 million cases: some 41 s of a core and 670 MB (measured on CPython 3.11).
 """
 
 from collections.abc import Callable
@@ -40,6 +40,9 @@ PRODUCT_CODE = b"6901234567892"
 """An EAN-13 of a product (GS1 prefix 690 to 699); no waybill."""
 AREA_DIGITS = 6
 """Places without a route are told by area."""
+CASES_SHARE = 0.95
+"""How far cases with the machine whole bring the progress; outages, labels and rules are the rest
+(2 s of 41 s, measured with 620,573 routes)."""
 
 
 def prove(
@@ -73,7 +76,7 @@ def prove(
         deliberate += _check_cases(bench, cases, outages)
         asked += len(cases)
         if progress:
-            progress(asked / every)
+            progress(CASES_SHARE * asked / every)
     outages.check()
     labels = _check_labels(bench)
     barcodes = ["", *(texts[0].decode() for texts in bench.waybills)]
@@ -84,6 +87,8 @@ def prove(
             "unused-chute", chute,
             f"{plan.source}: chute {chute}: no group uses it; give it to one, or list it in spare",
         )  # fmt: skip
+    if progress:
+        progress(1.0)
     return Proof(
         name=plan.name,
         centre=centre,

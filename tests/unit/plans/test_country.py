@@ -1,9 +1,10 @@
-"""A plan whose table names each of the country's 620,573 villages, read, decided, proved, compared.
+"""A plan whose table names each of the country's 620,573 villages, from reading to what-if.
 
 The codes are made up in the shape of the real ones (:func:`bench.villages.made_up`). Every village
 has a route of its own, by its area; a piece known no closer than by street is for somebody to see.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from bench.villages import VILLAGES, made_up
 from plc_adapters.contract import Disposition, Records
 from routing_tables.codes import compile_codes
 from routing_tables.schema import NO_ROUTE, Division, Network
+from sorter.assignment.replay import SCAN
 from sorter.assignment.warmup import mapped
 from sorter.plans.barcodes import waybills_of
 from sorter.plans.check import check_loaded
@@ -23,6 +25,7 @@ from sorter.plans.diff import Target, diff
 from sorter.plans.plan import Plan, load_plan
 from sorter.plans.proof_cases import Cases
 from sorter.plans.prove import prove
+from sorter.plans.whatif import whatif
 
 ABOVE = (2, 4, 6, 9)
 """Digits of the codes above a village's."""
@@ -31,6 +34,8 @@ GROUPS = ("NODE-320707", "NODE-320722", "NODE-320723", "NODE-320724", "OUT-DELTA
 OTHER = "OUT-JIANGSU"
 SCANS = 400
 REACTION_MS = 20
+BEGIN_NS = 1_800_000_000_000_000_000
+PIECE_EVERY_NS = 2_000_000_000
 
 Table = dict[str, str]
 """The group of each prefix, for any brand and class."""
@@ -167,4 +172,24 @@ def test_a_planted_gap_and_a_hidden_route_are_found_and_nothing_else_differs(
     (move,) = told[own,]
     assert (move.brands, move.service_classes) == ((brand,), (service_class,))
     assert move.before.group == table[own]
-    assert diff(plan, plan, country, chutes).same
+
+
+def test_pieces_of_everywhere_are_tried_against_what_was_recorded(
+    plan: Plan, table: Table, country: Network, chutes: Records, villages: list[str]
+) -> None:
+    some = villages[:: len(villages) // SCANS]
+    scans = np.zeros(len(some), SCAN)
+    scans["scanned_ns"] = BEGIN_NS + np.arange(len(some)) * PIECE_EVERY_NS
+    scans["destination"] = [int(code) for code in some]
+    scans["brand"] = scans["service_class"] = 1
+    scans["finding"] = scans["disposition"] = Disposition.ROUTED
+    expected = dict(Counter(table[code] for code in some))
+
+    found = whatif(plan, country, chutes, scans)
+    assert found.after.pieces == len(some) >= SCANS
+    assert found.after.overflow_share == found.after.exception_share == 0
+    group_of = {c: name for name, group in plan.groups.items() for c in group.chutes}
+    after: Counter[str] = Counter()
+    for load in found.chutes:
+        after[group_of[load.chute]] += load.after
+    assert {name: count for name, count in after.items() if count} == expected
