@@ -102,6 +102,7 @@ export class Drawing {
         node = make("g", {}, make("rect", { class: "box", rx: 3 }), make("rect", { class: "level", rx: 2 }),
           make("text", {}), make("title"));
         $("chutes").append(node);
+        node.dataset.chute = chute.chute;
         this.chutes.set(chute.chute, node);
       }
       this.drawChute(node, chute, where[index], width, index % every === 0);

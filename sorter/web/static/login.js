@@ -1,18 +1,16 @@
 // Logs in where the service asks for a key: shown once, a cookie stands for it from then on.
 
+import { ask } from "./ask.js";
 import { word } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 let session = false;
+export let caller = null;
 
-async function ask(method, content) {
-  const answer = await fetch("/session", {
-    method, headers: content ? { "Content-Type": "application/json" } : {},
-    body: content && JSON.stringify(content),
-  });
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(answer.status === 401 ? word("wrong_key") : told.detail);
+async function asked(method, content) {
+  const told = await ask(method, "/session", content);
   session = told.how === "session";
+  caller = session ? told.name : null;
 }
 
 // Shows the form while a key is wanted, and the way out while there is a session.
@@ -22,11 +20,12 @@ export function wantKey(wanted) {
 }
 
 export async function startLogin(then) {
-  const tell = (error) => ($("login-problem").textContent = error ? error.message : "");
+  const tell = (error) => ($("login-problem").textContent = !error ? ""
+    : error.status === 401 ? word("wrong_key") : error.message);
   $("login").addEventListener("submit", async (event) => {
     event.preventDefault();
     try {
-      await ask("POST", { key: $("key").value.trim() });
+      await asked("POST", { key: $("key").value.trim() });
       $("key").value = "";
       tell();
       then();
@@ -35,8 +34,8 @@ export async function startLogin(then) {
     }
   });
   $("log-out").addEventListener("click", async () => {
-    await ask("DELETE").catch(tell);
+    await asked("DELETE").catch(tell);
     then();
   });
-  await ask("GET").catch(tell);
+  await asked("GET").catch(tell);
 }

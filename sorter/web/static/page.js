@@ -1,5 +1,7 @@
 // Asks for the picture of a line every second and shows it.
 
+import { get, saying } from "./ask.js";
+import { ChuteDialog } from "./chutes.js";
 import { Drawing, make, SHAPES, stateOf } from "./drawing.js";
 import { startLogin, wantKey } from "./login.js";
 import { language, milliseconds, number, percent, toggleLanguage, word } from "./words.js";
@@ -9,14 +11,6 @@ const $ = (id) => document.getElementById(id);
 const drawing = new Drawing();
 let picture = null;
 let asking = 0;
-
-async function get(path) {
-  const answer = await fetch(path, { headers: { Accept: "application/json" } });
-  const content = await answer.json();
-  if (!answer.ok)
-    throw Object.assign(new Error(content.detail ?? answer.statusText), { status: answer.status });
-  return content;
-}
 
 function element(name, text = "", className = "") {
   const node = document.createElement(name);
@@ -48,7 +42,7 @@ async function turn() {
     problem = fresh.problem || fresh.line.link.problem || fresh.recorder.problem;
   } catch (error) {
     refused = error.status === 401;
-    problem = error instanceof TypeError ? word("no_answer") : refused ? word("show_key") : error.message;
+    problem = refused ? word("show_key") : saying(error);
     drawing.running = false;
   }
   if (mine !== asking) return;
@@ -178,5 +172,6 @@ $("line").addEventListener("change", () => {
 });
 $("table").addEventListener("toggle", () => picture && $("table").open && showTable());
 document.addEventListener("visibilitychange", () => document.hidden || turn());
+new ChuteDialog(() => picture, turn);
 speak();
 startLogin(turn).then(turn);

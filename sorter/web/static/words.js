@@ -26,6 +26,10 @@ const en = {
   show_key: "This service asks who you are: log in with a key that its administrator made for you.",
   no_answer: "The service does not answer; trying again every second.",
   return_zone: "return, not to scale",
+  chute_open: "Lock or unlock a chute", lock_it: "Lock a chute", unlock_it: "Unlock a chute",
+  lock: "Lock", unlock: "Unlock", cancel: "Cancel", who: "Who", why: "Why",
+  locked_by: "Locked by {who} since {since}: {why}",
+  was_locked: "Chute {chute} is locked.", was_unlocked: "Chute {chute} is unlocked.",
 };
 
 const zh = {
@@ -53,6 +57,10 @@ const zh = {
   show_key: "本服务需要身份验证:请用管理员为您创建的密钥登录。",
   no_answer: "服务无应答,每秒重试。",
   return_zone: "回程(未按比例)",
+  chute_open: "锁定或解锁格口", lock_it: "锁定格口", unlock_it: "解锁格口",
+  lock: "锁定", unlock: "解锁", cancel: "取消", who: "操作人", why: "原因",
+  locked_by: "{who} 自 {since} 起锁定:{why}",
+  was_locked: "格口 {chute} 已锁定。", was_unlocked: "格口 {chute} 已解锁。",
 };
 
 const all = { en, zh };
@@ -62,6 +70,15 @@ export let language = localStorage.getItem(KEY) ?? (navigator.language.startsWit
 
 export function word(key) {
   return all[language][key] ?? key;
+}
+
+// A sentence with its {names} filled in.
+export function fill(key, values) {
+  return word(key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+export function instant(iso) {
+  return new Date(iso).toLocaleString(language === "zh" ? "zh-CN" : "en-GB");
 }
 
 export function toggleLanguage() {

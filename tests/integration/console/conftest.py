@@ -18,6 +18,8 @@ PIECES = 500_000
 PIECES_PER_HOUR = 7_200
 AWAY = re.compile(r"Failed to load resource: net::ERR_(CONNECTION_(REFUSED|RESET)|EMPTY_RESPONSE)")
 """What Chromium itself writes to the console while nobody answers at the page's address."""
+FAILED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
+"""What it writes of every request that the service refuses."""
 
 
 @pytest.fixture(scope="package")
