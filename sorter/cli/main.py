@@ -10,6 +10,7 @@ from plc_adapters.contract import AdapterError
 from routing_tables.errors import TableError
 from sorter import __version__
 from sorter.cli import (
+    audit,
     config,
     demo,
     key,
@@ -51,6 +52,7 @@ app.add_typer(config.app, name="config", help="Look at site files.")
 plan_proof.register(plan.app)
 app.add_typer(plan.app, name="plan", help="Look after sort plans.")
 app.add_typer(key.app, name="key", help="Make and remove keys of the HTTP API.")
+app.add_typer(audit.app, name="audit", help="Who changed what, and that its record is whole.")
 app.add_typer(pre_advice.app, name="pre-advice", help="Load waybills that brands send ahead.")
 plc_check.register(plc.app)
 app.add_typer(line.app, name="line", help="Tell a running line what to do.")

@@ -38,6 +38,7 @@ from sorter.plans.machine import load_chutes
 from sorter.plans.versions import need_version
 from sorter.ports import Batch, Snapshot, Standing
 from sorter.wiring.active import Active, read_active
+from sorter.wiring.audit import AuditLog
 from sorter.wiring.control import Control
 from sorter.wiring.control_client import socket_path
 from sorter.wiring.line_words import LineWords
@@ -149,6 +150,7 @@ async def run_line(site: SiteFile, *, standby: bool = False) -> None:
         control = Control(
             socket_path(state),
             {line.loop.name: line.life for line in lines},
+            AuditLog(state.audit),
             {line.loop.name: SwitchOver(line.loop.name, line.adapter, clock) for line in lines}
             if standby
             else {},

@@ -1,9 +1,11 @@
 """What a line was told that outlasts its process: an activation that waits, chutes locked."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from plc_adapters.contract import CHUTE_NUMBER_MAX
 from sorter.errors import CommandError, ConfigError, Refusal, UnavailableError
@@ -12,6 +14,8 @@ from sorter.wiring.active import read_json
 from sorter.wiring.command_log import ACTIVATE
 
 NOW, EMPTY = "now", "empty"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +97,13 @@ def keep_file(path: Path, content: Any) -> None:
         write_whole(path, content)
     except OSError as error:
         raise UnavailableError(f"{path}: can't be written: {error.strerror}; make room") from None
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Do what reads or writes files beside the loop; what is wrong with a file is a refusal."""
+    try:
+        return await asyncio.to_thread(work)
+    except ConfigError as error:
+        raise CommandError(Refusal.FILE, str(error)) from None
+    except (UnavailableError, OSError) as error:
+        raise CommandError(Refusal.UNAVAILABLE, str(error)) from None

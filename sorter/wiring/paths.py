@@ -94,6 +94,11 @@ class StatePaths:
         return self.root / "commands" / line
 
     @property
+    def audit(self) -> Path:
+        """Folder of who changed what, a chain of entries, for ever."""
+        return self.root / "audit"
+
+    @property
     def line_socket(self) -> Path:
         """Where the line process takes commands."""
         return self.run / "line.sock"

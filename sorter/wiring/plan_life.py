@@ -7,34 +7,31 @@ under; a version that none of them uses any more is let go.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from sorter.assignment.arrays import PlanArrays, PreAdviceArrays
+from sorter.assignment.arrays import PreAdviceArrays
 from sorter.assignment.decider import Decider
 from sorter.clock import Clock
-from sorter.errors import CommandError, ConfigError, Refusal, UnavailableError
+from sorter.errors import CommandError, ConfigError, Refusal
 from sorter.line.commands import CommandQueue, QueueFullError
 from sorter.line.host_desk import HostDesk
 from sorter.line.keeper import Keeper
 from sorter.line.tracking import Tracking
-from sorter.outlets.board import LineBoard, chutes_of_groups
+from sorter.outlets.board import LineBoard
 from sorter.plans.image import map_image
-from sorter.plans.versions import (
-    PAGE_MAX,
-    PlanVersion,
-    need_version,
-    versions_page,
-)
-from sorter.wiring.active import Active, read_active, write_active
+from sorter.plans.versions import PAGE_MAX, versions_page
+from sorter.wiring.active import Active, read_active, read_json, write_active
 from sorter.wiring.command_log import ROLL_BACK, START, CommandLog
+from sorter.wiring.loaded import Loaded, load_version
 from sorter.wiring.orders import (
     EMPTY,
     NOW,
     Order,
     check_when,
+    in_thread,
     instant_ns,
     keep_file,
     read_locks,
@@ -45,19 +42,10 @@ from sorter.wiring.paths import StatePaths
 WATCH_S = 0.05
 """Pause between two looks at what waits and at which versions are in use."""
 
-T = TypeVar("T")
+OnDue = Callable[[Order, int], Awaitable[None]]
+"""Is told which order that waited was carried out, and the version that was active before."""
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A version ready to be swapped in."""
-
-    version: PlanVersion
-    plan: PlanArrays
-    metadata: dict[str, Any]
-    groups: dict[int, str]
 
 
 class PlanLife:
@@ -176,14 +164,14 @@ class PlanLife:
 
         The shadow process does it, by this line's journal; the line feels nothing of it.
         """
-        path = self._state.shadow(self.name)
+        path, folder = self._state.shadow(self.name), self._state.versions(self.name)
         async with self._turn:
             order = {"version": version, "who": who, "why": why, "since": self._now()}
             if version:
-                await _in_thread(lambda: self._load(version))
-                await _in_thread(lambda: keep_file(path, order))
+                await in_thread(lambda: load_version(folder, version))
+                await in_thread(lambda: keep_file(path, order))
             else:
-                await _in_thread(lambda: path.unlink(missing_ok=True))
+                await in_thread(lambda: path.unlink(missing_ok=True))
             await self._note("shadow", who, why, version=version)
             return {"line": self.name, "shadow": order if version else None}
 
@@ -197,7 +185,7 @@ class PlanLife:
             return active, map_image(active.image, PreAdviceArrays)[0]
 
         async with self._turn:
-            active, table = await _in_thread(load)
+            active, table = await in_thread(load)
 
             def swap() -> None:
                 self._decider.pre_advice = table
@@ -221,7 +209,7 @@ class PlanLife:
         before the first decision for a piece first heard of late), they go by the active one.
         """
         folder = self._state.versions(self.name)
-        versions, next_before = await _in_thread(lambda: versions_page(folder, before, limit))
+        versions, next_before = await in_thread(lambda: versions_page(folder, before, limit))
         in_flight = self._tracking.versions_in_flight()
         return {
             "line": self.name,
@@ -236,21 +224,35 @@ class PlanLife:
             "next_before": next_before,
         }
 
-    async def watch(self) -> None:
+    def standing(self) -> dict[str, Any]:
+        """Return what commands change, as the audit log keeps it; reads a file."""
+        shadow = read_json(self._state.shadow(self.name))
+        return {
+            "version": self._active.version,
+            "pending": asdict(self._waits) if self._waits else None,
+            "locked": sorted(map(int, self._locks)),
+            "quarantined": self._tracking.quarantined,
+            "shadow": shadow["version"] if shadow else 0,
+            "pre_advice": self._keeper.pre_advice,
+        }
+
+    async def watch(self, on_due: OnDue | None = None) -> None:
         """Activate what waits once its time has come, and let unused versions go; never returns."""
         while True:
             await asyncio.sleep(WATCH_S)
             self._let_go()
             if self._waits is not None and self._is_due(self._waits):
                 async with self._turn:
-                    await self._activate_waiting()
+                    await self._activate_waiting(on_due)
 
-    async def _activate_waiting(self) -> None:
-        order = self._waits
+    async def _activate_waiting(self, on_due: OnDue | None) -> None:
+        order, before = self._waits, self._active.version
         if order is None or not self._is_due(order):
             return
         try:
             await self._activate(replace(order, when=NOW), None, replaces=True)
+            if on_due:
+                await on_due(order, before)
         except CommandError as error:
             # It stays in force: room for a version comes, a file can be restored.
             if str(error) != self._told_problem:
@@ -261,7 +263,7 @@ class PlanLife:
     async def _activate(
         self, order: Order, expect: int | None, *, replaces: bool
     ) -> dict[str, Any]:
-        active = self._active
+        active, folder = self._active, self._state.versions(self.name)
         if expect is not None and expect != active.version:
             raise CommandError(
                 Refusal.REFUSED,
@@ -275,7 +277,7 @@ class PlanLife:
                 f"by {self._waits.who}: {self._waits.why}; give --replace (HTTP: \"replace\") to "
                 "put this in its place",
             )  # fmt: skip
-        loaded = await _in_thread(lambda: self._load(order.version))
+        loaded = await in_thread(lambda: load_version(folder, order.version))
         if order.when != NOW:
             check_when(order.when, self._clock.now_ns())
             await self._set_waiting(order)
@@ -290,7 +292,7 @@ class PlanLife:
             await self._set_waiting(None)
         return {"line": self.name, "active": self._told_active(), "pending": None}
 
-    async def _swap(self, loaded: _Loaded, order: Order) -> None:
+    async def _swap(self, loaded: Loaded, order: Order) -> None:
         version = loaded.version
         self._let_go()
         if not self._decider.has_room(version.number):
@@ -301,7 +303,7 @@ class PlanLife:
             )
         active = Active.of(version, order.who, order.why, self._now(), self._active.version)
         path = self._state.active_plan(self.name)
-        await _in_thread(lambda: write_active(path, active))
+        await in_thread(lambda: write_active(path, active))
         brands, classes = loaded.metadata["brands"], loaded.metadata["service_classes"]
 
         def swap() -> None:
@@ -341,29 +343,19 @@ class PlanLife:
                 self.name, action, who, why, error.strerror,
             )  # fmt: skip
 
-    def _load(self, number: int) -> _Loaded:
-        folder = self._state.versions(self.name)
-        try:
-            version = need_version(folder, number)
-        except ConfigError as error:
-            raise CommandError(Refusal.UNKNOWN, str(error)) from None
-        plan, metadata = map_image(version.image, PlanArrays)
-        groups = chutes_of_groups(metadata["groups"], plan.group_first, plan.group_chutes)
-        return _Loaded(version, plan, metadata, groups)
-
     async def _set_waiting(self, order: Order | None) -> None:
         path = self._state.pending_plan(self.name)
         if order:
-            await _in_thread(lambda: keep_file(path, asdict(order)))
+            await in_thread(lambda: keep_file(path, asdict(order)))
         else:
-            await _in_thread(lambda: path.unlink(missing_ok=True))
+            await in_thread(lambda: path.unlink(missing_ok=True))
         self._waits, self._told_problem = order, ""
 
     async def _set_locks(self, chute: int, locks: dict[str, dict[str, str]]) -> dict[str, Any]:
         chutes = self._tracking.chutes
         if not (0 < chute < len(chutes) and chutes["exists"][chute]):
             raise CommandError(Refusal.UNKNOWN, f"line {self.name}: no chute {chute}")
-        await _in_thread(lambda: keep_file(self._state.locks(self.name), locks))
+        await in_thread(lambda: keep_file(self._state.locks(self.name), locks))
         self._locks = locks
         await self._apply(lambda: self._tracking.lock_only(map(int, locks)))
         return {"line": self.name, "locked": locks}
@@ -400,13 +392,3 @@ class PlanLife:
     def _now(self) -> str:
         instant = datetime.fromtimestamp(self._clock.now_ns() / 1e9, UTC)
         return instant.isoformat(timespec="milliseconds")
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Do what reads or writes files beside the loop; what is wrong with a file is a refusal."""
-    try:
-        return await asyncio.to_thread(work)
-    except ConfigError as error:
-        raise CommandError(Refusal.FILE, str(error)) from None
-    except (UnavailableError, OSError) as error:
-        raise CommandError(Refusal.UNAVAILABLE, str(error)) from None

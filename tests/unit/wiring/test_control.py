@@ -28,6 +28,7 @@ from sorter.plans.versions import Origin, make_version, need_version
 from sorter.ports import HostAnswer, HostCount, JournalPort, Standing
 from sorter.wiring import control
 from sorter.wiring.active import Active, read_active, write_active
+from sorter.wiring.audit import AuditLog
 from sorter.wiring.control import REQUEST_BYTES_MAX, Control
 from sorter.wiring.control_client import HOST_ANSWERS_MAX, LineClient, socket_path
 from sorter.wiring.line import hold_versions
@@ -107,7 +108,9 @@ class Rig:
             cast("LineBoard", self.shown), SystemClock(), active, self.desk,
             Keeper(0, cast("JournalPort", self), self.tracking, self.decider, SlipLimits(), 1),
         )  # fmt: skip
-        self.control = Control(socket_path(self.state), {"loop": self.life})
+        self.control = Control(
+            socket_path(self.state), {"loop": self.life}, AuditLog(self.state.audit)
+        )
 
     def offer_snapshot(self, line: int, content: bytes) -> None:
         assert line == 0
