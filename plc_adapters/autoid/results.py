@@ -4,6 +4,7 @@ A structure whose type the library knows, as some client of the process has load
 comes as an object with its fields; any other one as the bytes it was.
 """
 
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -93,8 +94,13 @@ def piece_id(value: Any) -> int:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
         value = int(value) if len(value) <= len(str(PIECE_ID_MAX)) else None
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= PIECE_ID_MAX:
-        raise PieceIdError(f"bears the piece id {value!r}, which is none")
+        raise PieceIdError(f"bears the piece id {_shown(value)}, which is none")
     return value
+
+
+def _shown(value: object) -> str:
+    """Return a value as a message shows it: no longer than a line, however long it came."""
+    return reprlib.repr(value)
 
 
 def _opened(value: Any, autoid: int) -> Any:
@@ -104,7 +110,9 @@ def _opened(value: Any, autoid: int) -> Any:
     type_id = value.TypeId
     cls = BY_ENCODING.get(type_id.Identifier) if type_id.NamespaceIndex == autoid else None
     if cls is None or value.Body is None:
-        raise ResultError(f"is a structure that AutoID does not describe ({type_id.to_string()})")
+        raise ResultError(
+            f"is a structure that AutoID does not describe ({_shown(type_id.to_string())})"
+        )
     return struct_from_binary(cls, Buffer(value.Body))
 
 
@@ -129,7 +137,8 @@ def _bytes_of(data: Any) -> bytes:
     if data is None:
         return b""
     if isinstance(data, str):
-        return data.encode()
+        # Bytes that were no UTF-8 came as the library keeps them; a code is what was read.
+        return data.encode(errors="surrogateescape")
     if isinstance(data, bytes):
         return data
     raise ResultError(f"holds data of type {type(data).__name__}; a code is text or bytes")

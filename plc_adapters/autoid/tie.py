@@ -21,6 +21,10 @@ from plc_adapters.autoid.codes import Codes
 NS_PER_MS = 1_000_000
 RESULTS_MAX = 1024
 """Results kept of one scanner while their triggers may still come; the oldest goes first."""
+TRIGGERS_MAX = 8192
+"""Pieces of one station kept, twice what a line holds back for results; the oldest goes first."""
+CANDIDATES_MAX = 2
+"""Results that a piece keeps: a third one makes it no more ambiguous."""
 LATE_KEEP_NS = 10_000_000_000
 """How long a closed trigger is remembered, so that a late result of it is not taken for another's.
 Also the most by which the instants of a trigger and a result that bear the same id may differ:
@@ -131,6 +135,10 @@ class StationTie:
         for candidate in self._results:
             self._link(trigger, candidate)
         self._triggers.append(trigger)
+        if len(self._triggers) > TRIGGERS_MAX:
+            oldest = self._triggers.popleft()
+            if oldest.outcome is Outcome.OPEN:
+                self.close(oldest)
         return trigger
 
     def result(self, result: Result) -> None:
@@ -204,8 +212,9 @@ class StationTie:
         else:
             belongs = trigger.first_ns <= result.last_ns and result.read_ns <= trigger.last_ns
         if belongs:
-            trigger.candidates.append(candidate)
             candidate.triggers += 1
+            if len(trigger.candidates) < CANDIDATES_MAX:
+                trigger.candidates.append(candidate)
         return belongs
 
     def _is_complete(self, trigger: Trigger, now_ns: int, known_ns: int) -> bool:

@@ -22,6 +22,7 @@ from cryptography import x509
 
 from plc_adapters.contract import AdapterError
 from plc_adapters.host.wire import LinkError
+from plc_adapters.opcua.bounds import bound_decoding
 from plc_adapters.opcua.certificates import (
     application_uri,
     expect_pair,
@@ -36,6 +37,7 @@ from plc_adapters.opcua.settings import Endpoint
 # The library reports each broken connection at error level, with a traceback; the user of a session
 # reports an outage once.
 logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+bound_decoding()
 
 SESSION_TIMEOUT_MS = 15_000
 """How long a server keeps a session whose link broke. Short, as servers have few (S7-1500: 32 to

@@ -6,6 +6,7 @@ crash ends with another exit code and leaves the input in the working folder.
 
 import argparse
 import json
+import logging
 import os
 import resource
 import sys
@@ -23,6 +24,8 @@ with atheris.instrument_imports(
 ):
     # First, so that nothing else loads it without its counters.
     import_module("plc_adapters.mailbox.proof")
+    import_module("plc_adapters.autoid.client")
+    import_module("plc_adapters.autoid.tied_adapter")
 
 from tests.fuzz.seeds import seeds
 from tests.fuzz.targets import SLOT_BYTES, SLOTS_MAX, targets
@@ -41,6 +44,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    logging.disable()  # Each wrong message of a scanner is told once a session.
     target = targets()[options.target]
     # Kernels are compiled here, not within an input's time limit.
     for data in seeds().values():

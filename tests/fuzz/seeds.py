@@ -44,4 +44,22 @@ def seeds() -> dict[str, bytes]:
         "second-slot-torn": b"\0\x02" + _slot(1) + _slot(2, 1, b"A001"),
         "little": b"\x03\0" + several,
         "magic": plain + bytes.fromhex("123456784142434400010100"),
+        **{
+            f"scanner-{kind}-{what}": bytes([kind]) + told
+            for kind in range(3)
+            for what, told in told_by_scanners().items()
+        },
+    }
+
+
+def told_by_scanners() -> dict[str, bytes]:
+    """Return what happens at a scanner, as :mod:`tests.fuzz.scanners` takes choices from bytes."""
+    return {
+        "every-happening": bytes(range(64)),
+        "every-choice": bytes(3 * k % 256 for k in range(200)),
+        "many-events": b"\x04\x00\x03\x01\x02\x00\x01\x05" * 20,
+        "many-values": b"\x05\x01\x01\x01\x02\x03\x04\x05" * 20,
+        "pieces-and-boots": b"\x01\x00\x14\x01\x02\x00" * 12,
+        "a-status": b"\x03\x80\x00\x03\x00",
+        "from-the-wire": b"\x04\x01\x07\x00\x07\x01\x07\x02\x07\x03" * 8,
     }

@@ -1,4 +1,5 @@
-"""What is fuzzed: registers into events, those into decisions. Each input ends with a question.
+"""What is fuzzed: registers into events, those into decisions; what scanners tell
+(:mod:`tests.fuzz.scanners`). Each input ends with a question.
 
 After every input the same decoder is given a valid event, and must answer it as if nothing had
 been; what it keeps must stay bounded.
@@ -28,6 +29,7 @@ from plc_adapters.mailbox.sequences import advance, distance
 from plc_adapters.mailbox.table import EVENT_SLOT, HEADER, SEAT_HEAD
 from sorter.assignment.decider import Decider
 from sorter.line.tracking import Tracking
+from tests.fuzz.scanners import Scanners
 
 SLOTS_MAX = 4
 """Slots of one input, at most."""
@@ -245,6 +247,6 @@ def bounded(events: Records) -> None:
     assert events["sequence"].min() > 0
 
 
-def targets() -> dict[str, Codec | Scans]:
+def targets() -> dict[str, Codec | Scans | Scanners]:
     """Return each target by its name, freshly made."""
-    return {"codec": Codec(), "scans": Scans()}
+    return {"codec": Codec(), "scans": Scans(), "scanners": Scanners()}

@@ -148,6 +148,19 @@ def test_piece_ids(value: Any, piece: int) -> None:
     assert piece_id(value) == piece
 
 
+def test_bytes_that_are_no_utf8_are_the_code_all_the_same() -> None:
+    """A device that tells GBK as text: the library keeps each such byte as half a character."""
+    gbk = "运单7".encode("gbk")
+    assert only(gbk.decode(errors="surrogateescape")).read.data == gbk
+
+
+@pytest.mark.parametrize("value", ["9" * 100_000, ["9" * 100_000], b"\xff" * 100_000])
+def test_what_is_wrong_is_shown_in_a_line(value: Any) -> None:
+    with pytest.raises(ResultError) as caught:
+        piece_id(value)
+    assert len(str(caught.value)) < 200
+
+
 @pytest.mark.parametrize("value", [0, -1, 2**32, "x", "", None, True, 1.0, "99999999999", "٣"])
 def test_no_piece_ids(value: Any) -> None:
     with pytest.raises(ResultError):

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from plc_adapters.autoid.codes import Codes
 from plc_adapters.autoid.tie import (
+    CANDIDATES_MAX,
     LATE_KEEP_NS,
     NS_PER_MS,
     RESULTS_MAX,
+    TRIGGERS_MAX,
     Outcome,
     Result,
     StationTie,
@@ -239,6 +241,26 @@ def test_a_scanner_that_floods_takes_no_more_memory() -> None:
     for number in range(RESULTS_MAX + 10):
         tie.result(read_at(number, number))
     assert tie.counts.strays == 10
+
+
+def test_a_plc_that_floods_takes_no_more_memory() -> None:
+    tie = StationTie(WINDOW)
+    triggers = [tie.trigger(number, at(0)) for number in range(TRIGGERS_MAX + 10)]
+    tie.result(read_at(50, 1))
+    outcomes = [trigger.outcome for trigger in triggers]
+    assert outcomes == [Outcome.NOTHING] * 10 + [Outcome.OPEN] * TRIGGERS_MAX
+    assert [len(trigger.candidates) for trigger in triggers] == [0] * 10 + [1] * TRIGGERS_MAX
+
+
+def test_a_piece_keeps_no_more_results_than_make_it_ambiguous() -> None:
+    tie = StationTie(WINDOW)
+    trigger = tie.trigger(1, at(0))
+    for number in range(100):
+        tie.result(read_at(50, number))
+    tie.settle(at(1000), at(1000))
+    assert trigger.outcome is Outcome.AMBIGUOUS
+    assert len(trigger.candidates) == CANDIDATES_MAX
+    assert tie.counts.strays == 0
 
 
 def vague(first_ms: int, spread_ms: int, arrived_ms: int) -> Result:
