@@ -18,10 +18,6 @@ export class Dialog {
     dialog.querySelector(".cancel").addEventListener("click", () => dialog.close());
   }
 
-  get open() {
-    return this.dialog.open;
-  }
-
   show() {
     const { who, why } = this.form.elements;
     who.value = caller ?? localStorage.getItem(KEY) ?? "";

@@ -3,21 +3,17 @@
 import { get, saying } from "./ask.js";
 import { ChuteDialog } from "./chutes.js";
 import { Drawing, make, SHAPES, stateOf } from "./drawing.js";
+import { element } from "./element.js";
 import { startLogin, wantKey } from "./login.js";
+import { Plans } from "./plans.js";
 import { language, milliseconds, number, percent, toggleLanguage, word } from "./words.js";
 
 const PERIOD_MS = 1000;
 const $ = (id) => document.getElementById(id);
 const drawing = new Drawing();
 let picture = null;
+const plans = new Plans(() => $("line").value || null, turn);
 let asking = 0;
-
-function element(name, text = "", className = "") {
-  const node = document.createElement(name);
-  node.textContent = text;
-  if (className) node.className = className;
-  return node;
-}
 
 async function fillLines() {
   const names = (await get("/lines")).lines.map((line) => line.name);
@@ -38,6 +34,7 @@ async function turn() {
       picture = fresh;
       drawing.take(fresh, performance.now());
       show();
+      plans.follow(performance.now());
     }
     problem = fresh.problem || fresh.line.link.problem || fresh.recorder.problem;
   } catch (error) {
@@ -155,6 +152,7 @@ function speak() {
   $("language").lang = language === "zh" ? "en" : "zh";
   showLegend();
   drawing.relabel();
+  plans.show(true);
   if (picture) {
     drawing.drawChutes(picture.chutes);
     show();
@@ -168,6 +166,7 @@ $("language").addEventListener("click", () => {
 $("line").addEventListener("change", () => {
   location.hash = encodeURIComponent($("line").value);
   drawing.clear();
+  plans.clear();
   turn();
 });
 $("table").addEventListener("toggle", () => picture && $("table").open && showTable());

@@ -39,9 +39,9 @@ def open_dialog(page: Page, number: int) -> None:
 
 def say(page: Page, who: str, why: str) -> None:
     """Say by whom and why, and send it without a mouse."""
-    page.get_by_label("Who").fill(who)
-    page.get_by_label("Why").fill(why)
-    page.get_by_label("Why").press("Enter")
+    page.get_by_role("textbox", name="Who").fill(who)
+    page.get_by_role("textbox", name="Why").fill(why)
+    page.get_by_role("textbox", name="Why").press("Enter")
 
 
 def test_a_chute_is_locked_by_keyboard_and_unlocked_in_chinese_by_mouse(
@@ -63,8 +63,8 @@ def test_a_chute_is_locked_by_keyboard_and_unlocked_in_chinese_by_mouse(
     expect(page.get_by_role("heading", name="解锁格口")).to_be_visible()
     expect(page.locator("#chute-lock")).to_contain_text("ann")
     expect(page.locator("#chute-lock")).to_contain_text("belt torn")
-    expect(page.get_by_label("操作人")).to_have_value("ann")
-    page.get_by_label("原因").fill("已修好")
+    expect(page.get_by_role("textbox", name="操作人")).to_have_value("ann")
+    page.get_by_role("textbox", name="原因").fill("已修好")
     page.get_by_role("button", name="解锁", exact=True).click()
     expect(page.get_by_role("status")).to_have_text("✓ 格口 3 已解锁。")
     until(lambda: not chute(centre, 3)["locked"], "the service tells that it is open again")
@@ -132,7 +132,7 @@ def test_who_logged_in_locks_by_his_name_if_his_role_lets_him(
     page = screen.page
     log_in(page, keys[Role.VIEWER])
     open_dialog(page, 5)
-    expect(page.get_by_label("Who")).to_have_value("viewer-key")
+    expect(page.get_by_role("textbox", name="Who")).to_have_value("viewer-key")
     say(page, "viewer-key", "jam")
     expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("this needs operator")
     page.get_by_role("button", name="Cancel").click()
