@@ -165,6 +165,12 @@ def who_of(request: Request, who: str) -> str:
     return who[: WHO_MAX - len(mark)] + mark
 
 
+def by_of(request: Request) -> dict[str, str]:
+    """Return who makes a request, for the audit log: who proved himself, and as what."""
+    caller = caller_of(request)
+    return {"caller": caller.label, "role": caller.role.value}
+
+
 class Gate:
     """Lets a request reach its operation, or not: by role, and by the page it comes from."""
 

@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from sorter.api.access import by_of
 from sorter.api.bodies import Responsible, Text, described, read_body
 from sorter.api.problems import ProblemError, responses
 from sorter.api.roles import needs
@@ -84,12 +85,23 @@ async def ask_line(control: LineControl, command: str, line: str, **more: Any) -
         raise ProblemError(STATUS[error.refusal], str(error)) from None
 
 
+async def change_line(
+    control: LineControl, request: Request, model: type[Responsible], command: str, line: str,
+    **more: Any,
+) -> Response:  # fmt: skip
+    """Have a line change what a request's body says, in the name of who makes it."""
+    body = await read_body(request, model)
+    return await ask_line(
+        control, command, line, **{**body.model_dump(), **more}, by=by_of(request)
+    )
+
+
 def control_router(control: LineControl) -> APIRouter:
     """Return the operations that reach into a running line."""
     router = APIRouter(tags=["control"], responses=responses(404, 503))
     refusals = responses(403, 409, 413, 415, 422, 500)
 
-    ask = partial(ask_line, control)
+    change = partial(change_line, control)
 
     @router.get("/lines/{line}/plans", operation_id="listPlans")
     @needs(Role.VIEWER)
@@ -99,7 +111,7 @@ def control_router(control: LineControl) -> APIRouter:
         The newest ones by number; ``next_before`` (null at the oldest) is the next page's
         ``before``. Who activated which, and why: ``GET /lines/{line}/commands``.
         """
-        return await ask("state", line, before=before, limit=limit)
+        return await ask_line(control, "state", line, before=before, limit=limit)
 
     @router.post(
         "/lines/{line}/plans/activate", operation_id="activatePlan", responses=refusals,
@@ -108,7 +120,7 @@ def control_router(control: LineControl) -> APIRouter:
     @needs(Role.ENGINEER)
     async def activate(line: str, request: Request) -> Response:
         """Activate a version of a line's plan; pieces keep the one they were inducted under."""
-        return await ask("activate", line, **(await read_body(request, ActivateBody)).model_dump())
+        return await change(request, ActivateBody, "activate", line)
 
     @router.post(
         "/lines/{line}/plans/rollback", operation_id="rollBackPlan", responses=refusals,
@@ -117,7 +129,7 @@ def control_router(control: LineControl) -> APIRouter:
     @needs(Role.OPERATOR)
     async def roll_back(line: str, request: Request) -> Response:
         """Activate the version that was active before."""
-        return await ask("rollback", line, **(await read_body(request, RollBackBody)).model_dump())
+        return await change(request, RollBackBody, "rollback", line)
 
     @router.post(
         "/lines/{line}/chutes/{chute}/lock", operation_id="lockChute", responses=refusals,
@@ -126,9 +138,7 @@ def control_router(control: LineControl) -> APIRouter:
     @needs(Role.OPERATOR)
     async def lock(line: str, chute: int, request: Request) -> Response:
         """Name a chute for no further piece until it is unlocked."""
-        return await ask(
-            "lock", line, chute=chute, **(await read_body(request, LockBody)).model_dump()
-        )
+        return await change(request, LockBody, "lock", line, chute=chute)
 
     @router.post(
         "/lines/{line}/chutes/{chute}/unlock", operation_id="unlockChute", responses=refusals,
@@ -137,9 +147,7 @@ def control_router(control: LineControl) -> APIRouter:
     @needs(Role.OPERATOR)
     async def unlock(line: str, chute: int, request: Request) -> Response:
         """Let a chute be named again."""
-        return await ask(
-            "unlock", line, chute=chute, **(await read_body(request, LockBody)).model_dump()
-        )
+        return await change(request, LockBody, "unlock", line, chute=chute)
 
     @router.post(
         "/lines/{line}/quarantine/release", operation_id="releaseQuarantine", responses=refusals,
@@ -148,7 +156,6 @@ def control_router(control: LineControl) -> APIRouter:
     @needs(Role.OPERATOR)
     async def release(line: str, request: Request) -> Response:
         """Sort again after a quarantine: somebody has looked, and put the sorter right."""
-        body = await read_body(request, ReleaseBody)
-        return await ask("release_quarantine", line, **body.model_dump())
+        return await change(request, ReleaseBody, "release_quarantine", line)
 
     return router

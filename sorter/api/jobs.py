@@ -11,14 +11,16 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import Field
 
+from sorter.api.access import by_of
 from sorter.api.models import Answer
 from sorter.api.problems import ProblemError, responses
 from sorter.api.roles import needs
 from sorter.config_http import Role
+from sorter.errors import UnavailableError
 
 WAIT_S_MAX = 60.0
 """Longest that one question waits for a job's end; ask again then."""
@@ -81,8 +83,11 @@ class JobDesk(Protocol):
     async def wait(self, job: JobRecord, seconds: float) -> None:
         """Return once a job has ended, or after so long."""
 
-    async def cancel(self, job: JobRecord) -> None:
-        """End a job; one that has ended stays as it is."""
+    async def cancel(self, job: JobRecord, by: dict[str, str]) -> None:
+        """End a job for a caller; one that has ended stays as it is.
+
+        Raises UnavailableError where that can't be audited.
+        """
 
     async def close(self) -> None:
         """End all jobs."""
@@ -233,15 +238,22 @@ def jobs_router(desk: JobDesk) -> APIRouter:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"this job has no {name[:40]!r}")
         return FileResponse(found.folder / name, media_type=found.files[name])
 
-    @router.delete("/jobs/{job}", operation_id="cancelJob", responses=responses(403, 404))
+    @router.delete("/jobs/{job}", operation_id="cancelJob", responses=responses(403, 404, 503))
     @needs(Role.ENGINEER)
-    async def cancel(job: str) -> Job:
+    async def cancel(job: str, request: Request) -> Job:
         """End a job that runs; one that has ended stays as it is."""
         found = known(job)
-        await desk.cancel(found)
+        await _cancel(desk, found, by_of(request))
         return told(found)
 
     return router
+
+
+async def _cancel(desk: JobDesk, job: JobRecord, by: dict[str, str]) -> None:
+    try:
+        await desk.cancel(job, by)
+    except UnavailableError as error:
+        raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
 
 
 def wrong_part(text: str) -> WrongPart:

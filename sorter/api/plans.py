@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Request, Response
 from pydantic import AwareDatetime, Field, model_validator
 
+from sorter.api.access import by_of
 from sorter.api.bodies import Body, Responsible, described, read_body
 from sorter.api.control import ANN
 from sorter.api.jobs import Job, JobDesk, accepted, reserve
@@ -131,7 +132,7 @@ def plans_router(desk: JobDesk, lines: list[str]) -> APIRouter:
         if line not in lines:
             raise no_line(line, lines)
         job = reserve(desk, kind, line)
-        await desk.begin(job, body.model_dump(mode="json"))
+        await desk.begin(job, {**body.model_dump(mode="json"), "by": by_of(request)})
         return accepted(job, response)
 
     @router.post("/lines/{line}/plans/check", operation_id="checkPlan", status_code=202,

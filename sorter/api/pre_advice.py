@@ -7,7 +7,7 @@ from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Query, Request, Response
 
-from sorter.api.access import who_of
+from sorter.api.access import by_of, who_of
 from sorter.api.bodies import declared_as, parts_of
 from sorter.api.jobs import Job, JobDesk, accepted, reserve
 from sorter.api.problems import ProblemError, responses
@@ -81,6 +81,7 @@ def pre_advice_router(desk: JobDesk) -> APIRouter:
         """
         asked = {
             "who": who_of(request, who),
+            "by": by_of(request),
             "why": why,
             "expires": _text(expires),
             "replace": False,
@@ -96,6 +97,7 @@ def pre_advice_router(desk: JobDesk) -> APIRouter:
         """Put these waybills in the place of all that were loaded before."""
         asked = {
             "who": who_of(request, who),
+            "by": by_of(request),
             "why": why,
             "expires": _text(expires),
             "replace": True,

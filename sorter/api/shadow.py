@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from sorter.api.bodies import Responsible, described, read_body
-from sorter.api.control import ANN, ControlResponse, LineControl, LockBody, ask_line
+from sorter.api.bodies import Responsible, described
+from sorter.api.control import ANN, ControlResponse, LineControl, LockBody, change_line
 from sorter.api.problems import ProblemError, responses
 from sorter.api.roles import needs
 from sorter.config_http import Role
@@ -32,9 +32,7 @@ def shadow_router(control: LineControl, shadows: Shadows) -> APIRouter:
     @needs(Role.ENGINEER)
     async def shadow(line: str, request: Request) -> Response:
         """Have a version decide beside the active one, on live traffic; differences are counted."""
-        return await ask_line(
-            control, "shadow", line, **(await read_body(request, ShadowBody)).model_dump()
-        )
+        return await change_line(control, request, ShadowBody, "shadow", line)
 
     @router.post(
         "/lines/{line}/plans/shadow/stop", operation_id="stopShadow", responses=refusals,
@@ -43,8 +41,7 @@ def shadow_router(control: LineControl, shadows: Shadows) -> APIRouter:
     @needs(Role.ENGINEER)
     async def stop_shadow(line: str, request: Request) -> Response:
         """Let no version decide beside the active one any more."""
-        body = (await read_body(request, LockBody)).model_dump()
-        return await ask_line(control, "shadow", line, version=0, **body)
+        return await change_line(control, request, LockBody, "shadow", line, version=0)
 
     @router.get("/lines/{line}/plans/shadow", operation_id="getShadow")
     @needs(Role.VIEWER)

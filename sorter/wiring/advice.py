@@ -24,6 +24,7 @@ from sorter.plans.advice_words import WITHDRAWN, BadLineError, day_number
 from sorter.plans.image import map_image, write_image
 from sorter.plans.pre_advice import load_part, merge
 from sorter.wiring.active import Active, read_active, write_active
+from sorter.wiring.audit import AuditLog, Change, who_runs
 from sorter.wiring.control_client import LineClient
 from sorter.wiring.paths import StatePaths
 
@@ -48,6 +49,7 @@ def load_advice(
     called: str = "",
     progress: Progress | None = None,
     bad_lines: Path | None = None,
+    by: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Load a file of pre-advice for all lines of a site, and have them use it.
 
@@ -62,13 +64,14 @@ def load_advice(
         called: What the file is called from then on, if not by its name.
         progress: Called with the present step and the share of it that is done.
         bad_lines: File for every bad line, one a line; none is written where all are good.
+        by: For whom a job of the face loads it.
 
     Returns:
         What was loaded, what it takes of memory, what is wrong with lines, who uses it.
 
     Raises:
         ConfigError: the file can't be used at all; another load is under way.
-        UnavailableError: the table, or the file of bad lines, can't be kept.
+        UnavailableError: the table, the file of bad lines or the audit log can't be kept.
     """
     state = StatePaths(site.site.state_dir)
     state.make()
@@ -94,8 +97,16 @@ def load_advice(
             today = int(datetime.now(UTC).timestamp()) // DAY_S
             table, updated = merge(renumbered(base, metadata, network), table, today)
         tell("writing", 0.0)
-        kept = keep(state, table, network, active, who, why, called or path.name)
-    used, problem = _tell_lines(site, state, who, why)
+        name = called or path.name
+        change = Change(
+            "pre_advice", who_runs(who, by), why,
+            before={"version": active.version if active else 0},
+            asked={"file": name, "replace": replaces, "expires": expires, "lines": part.lines},
+        )  # fmt: skip
+        with AuditLog(state.audit).of(change) as after:
+            kept = keep(state, table, network, active, who, why, name)
+            after.update(version=kept.version, image=kept.image.name)
+    used, problem = _tell_lines(site, state, who, why, by)
     return {
         "version": kept.version,
         "image": kept.image.name,
@@ -205,14 +216,18 @@ def _only_loader(state: StatePaths) -> Iterator[None]:
         yield
 
 
-def _tell_lines(site: SiteFile, state: StatePaths, who: str, why: str) -> tuple[list[str], str]:
+def _tell_lines(
+    site: SiteFile, state: StatePaths, who: str, why: str, by: dict[str, str] | None
+) -> tuple[list[str], str]:
     """Have all lines use the active table; return which do, and why the others don't."""
     client = LineClient(state)
     used: list[str] = []
     problem = ""
     for line in site.lines:
         try:
-            client.ask({"command": "reload_pre_advice", "line": line.name, "who": who, "why": why})
+            client.ask({
+                "command": "reload_pre_advice", "line": line.name, "who": who, "why": why, "by": by,
+            })  # fmt: skip
         except CommandError as error:
             away = error.refusal == Refusal.UNAVAILABLE
             problem = f"{error}; it is taken at the next start" if away else str(error)

@@ -53,6 +53,10 @@ HTTP, SHELL, SERVICE = "http", "shell", "service"
 _logger = logging.getLogger(__name__)
 
 
+class UnauditedError(UnavailableError):
+    """A change can't be audited and was not made; says which file and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Who:
     """Who changes something: what he says he is, and what he was found to be."""
@@ -101,12 +105,12 @@ class AuditLog:
         """Keep that a change is about to be made; return the entry's number.
 
         Raises:
-            UnavailableError: it can't be kept, so the change must not be made.
+            UnauditedError: it can't be kept, so the change must not be made.
         """
         try:
             return self._append(self._entry(change, INTENT, after=change.asked)).number
         except OSError as error:
-            raise UnavailableError(
+            raise UnauditedError(
                 f"{error.filename or self._folder}: the audit log can't be written "
                 f"({error.strerror or error}), so nothing was changed; make room, or correct its "
                 "rights"
@@ -143,7 +147,7 @@ class AuditLog:
         """Keep a change around what makes it, which fills in what stands after.
 
         Raises:
-            UnavailableError: it can't be kept; it was not made.
+            UnauditedError: it can't be kept; it was not made.
         """
         number = self.begin(change)
         after: dict[str, Any] = {}
@@ -229,7 +233,7 @@ class AuditLog:
             try:
                 entry, digest = unsealed(last)
             except ValueError as error:
-                raise UnavailableError(
+                raise UnauditedError(
                     f"{path}: the audit log's last line is damaged ({error}), so nothing is "
                     "changed; see 'sorter audit verify', then move the folder away: a new log "
                     "begins"
@@ -250,7 +254,7 @@ class AuditLog:
             if not torn:
                 return
             if len(torn) > LINE_BYTES_MAX:
-                raise UnavailableError(
+                raise UnauditedError(
                     f"{path}: the audit log ends with more than {LINE_BYTES_MAX} bytes that are no "
                     "line, so nothing is changed; move its folder away: a new log begins"
                 )
@@ -279,7 +283,9 @@ class AuditLog:
         Raises:
             OSError: the folder can't be used, or another writer does not end.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._folder.exists():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _give_to_owner_of(self._folder.parent, self._folder)
         path = self._folder / LOCK
         with _opened(path, os.O_RDWR | os.O_CREAT) as lock:
             until = time.monotonic() + LOCK_S
@@ -300,9 +306,18 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
     """Open a file for its owner alone."""
     file = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
+        if flags & os.O_CREAT:
+            _give_to_owner_of(path.parent, file)
         yield file
     finally:
         os.close(file)
+
+
+def _give_to_owner_of(folder: Path, made: int | Path) -> None:
+    """Leave what root's commands make to whom the state folder belongs, so that he can go on."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.chown(made, owner.st_uid, owner.st_gid)
 
 
 def _write_durably(file: int, content: bytes) -> None:

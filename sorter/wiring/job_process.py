@@ -102,7 +102,7 @@ def _do(
         found = load_advice(
             site, folder / request["file"], request["who"], request["why"],
             replaces=request["replace"], expires=request["expires"], progress=tell,
-            called="pre-advice", bad_lines=folder / BAD_LINES,
+            called="pre-advice", bad_lines=folder / BAD_LINES, by=request["by"],
         )  # fmt: skip
         return {**found, "problems": _as_sent(folder, found["problems"])}
     assert line is not None

@@ -22,6 +22,8 @@ import orjson
 from sorter.api.jobs import BusyError, JobRecord, JobState
 from sorter.config import SiteFile
 from sorter.errors import Exit
+from sorter.wiring.audit import AuditLog, Change, who_runs
+from sorter.wiring.paths import StatePaths
 from sorter.wiring.process import PARENT_VARIABLE
 
 JOBS_KEPT = 16
@@ -53,6 +55,7 @@ class Desk:
         """
         self._site = site.model_dump_json().encode()
         self._folder = folder
+        self._audit = AuditLog(StatePaths(site.site.state_dir).audit)
         self._jobs: dict[str, JobRecord] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
@@ -103,11 +106,25 @@ class Desk:
         if running is not None and seconds > 0:
             await asyncio.wait([running], timeout=seconds)
 
-    async def cancel(self, job: JobRecord) -> None:
-        """End a job; one that has ended stays as it is.
+    async def cancel(self, job: JobRecord, by: dict[str, str]) -> None:
+        """End a job for a caller; one that has ended stays as it is.
 
         A job that is writing what it made, which takes an instant, is let end first.
+
+        Raises:
+            UnavailableError: it can't be audited; the job goes on.
         """
+        if job.state != JobState.RUNNING:
+            return
+        change = Change(
+            "cancel_job", who_runs(by["caller"], by), "", job.line,
+            asked={"job": job.id, "kind": job.kind},
+        )  # fmt: skip
+        number = await asyncio.to_thread(self._audit.begin, change)
+        await self._stop(job)
+        await asyncio.to_thread(self._audit.end, number, change, {"state": job.state.value})
+
+    async def _stop(self, job: JobRecord) -> None:
         running = self._running.get(job.id)
         if job.state != JobState.RUNNING:
             return
@@ -123,7 +140,7 @@ class Desk:
     async def close(self) -> None:
         """End all jobs."""
         for job in list(self._jobs.values()):
-            await self.cancel(job)
+            await self._stop(job)
 
     def _forget(self) -> None:
         ended = [job for job in self._jobs.values() if job.state != JobState.RUNNING]

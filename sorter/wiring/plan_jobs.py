@@ -143,7 +143,9 @@ def keep(
     if newest and is_current(site, line, newest[0], file):
         return {"line": line.name, "kept": False, **newest[0].as_dict()}
     called = None if source["file"] else Path("sent") / f"{load_plan(file).name}.toml"
-    made = make_plan_version(site, line, file, request["who"], request["why"], called=called)
+    made = make_plan_version(
+        site, line, file, request["who"], request["why"], called=called, by=request["by"]
+    )
     return {"line": line.name, "kept": True, **made.as_dict()}
 
 

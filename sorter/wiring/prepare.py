@@ -29,13 +29,15 @@ from sorter.plans.versions import (
 )
 from sorter.wiring.active import Active, read_active, write_active
 from sorter.wiring.advice import keep
+from sorter.wiring.audit import AuditLog, Change, UnauditedError, who_runs
 from sorter.wiring.paths import StatePaths
 
 
 def prepare(site: SiteFile) -> list[str]:
     """Compile every line's plan and the pre-advice where their inputs changed, and activate them.
 
-    Returns what a person should know (warnings, bad pre-advice lines), one line each.
+    Returns what a person should know (warnings, bad pre-advice lines), one line each. Where a
+    change can't be audited, a line goes on by what is active.
 
     Raises:
         ConfigError: a table or plan is wrong; every error in it.
@@ -54,12 +56,12 @@ def prepare(site: SiteFile) -> list[str]:
         if active and active.image.exists() and newest and newest.inputs == _inputs(site, line):
             continue
         network = network or load_network(folder)
-        version = make_plan_version(site, line, line.plan, os_user(), "files changed", network)
-        write_active(
-            state.active_plan(line.name),
-            Active.of(version, version.who, version.why, version.made_at,
-                      active.version if active else 0),
-        )  # fmt: skip
+        try:
+            _take_files(site, line, network, active)
+        except UnauditedError as error:
+            if active is None or not active.image.exists():
+                raise
+            notes.append(f"line {line.name} goes by version {active.version} still: {error}")
     if site.network.pre_advice is not None:
         notes += _prepare_pre_advice(site.network.pre_advice, folder, network, state)
     return notes
@@ -74,13 +76,40 @@ def _prepare_pre_advice(
         return []
     tables = network or load_network(folder)
     arrays, problems = load_pre_advice(source, tables)
-    keep(state, arrays, tables, active, os_user(), "its file changed", source.name, inputs)
+    change = Change(
+        "pre_advice", who_runs(os_user()), "its file changed",
+        before={"version": active.version if active else 0}, asked={"file": source.name},
+    )  # fmt: skip
+    try:
+        with AuditLog(state.audit).of(change) as after:
+            kept = keep(
+                state, arrays, tables, active, os_user(), "its file changed", source.name, inputs
+            )
+            after.update(version=kept.version, image=kept.image.name)
+    except UnauditedError as error:
+        return [*problems, f"{source}: not loaded: {error}"]
     return problems
+
+
+def _take_files(site: SiteFile, line: Line, network: Network, active: Active | None) -> None:
+    """Make a line's next version of its plan's files, and the active one."""
+    state, before = StatePaths(site.site.state_dir), active.version if active else 0
+    version = make_plan_version(site, line, line.plan, os_user(), "files changed", network)
+    change = Change(
+        "activate", who_runs(version.who), version.why, line.name, {"version": before},
+        {"version": version.number},
+    )  # fmt: skip
+    with AuditLog(state.audit).of(change) as after:
+        write_active(
+            state.active_plan(line.name),
+            Active.of(version, version.who, version.why, version.made_at, before),
+        )
+        after.update(version=version.number)
 
 
 def make_plan_version(
     site: SiteFile, line: Line, plan_file: Path, who: str, why: str,
-    network: Network | None = None, called: Path | None = None,
+    network: Network | None = None, called: Path | None = None, by: dict[str, str] | None = None,
 ) -> PlanVersion:  # fmt: skip
     """Compile a plan for a line as its next version, which is not active yet.
 
@@ -92,10 +121,12 @@ def make_plan_version(
         why: What for.
         network: The site's, if it is loaded already.
         called: What the plan's file is called from then on, if not by its path.
+        by: For whom a job of the face makes it.
 
     Raises:
         ConfigError: the plan or the machine is wrong; every error in it.
         TableError: likewise, for the network's tables.
+        UnauditedError: it can't be audited, so it is not kept.
     """
     state = StatePaths(site.site.state_dir)
     folder = site.network.path or lianyungang()
@@ -119,7 +150,11 @@ def make_plan_version(
         made_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
     above = active.version if active else 0
-    return make_version(state.versions(line.name), build, origin, above)
+    change = Change("keep_plan", who_runs(who, by), why, line.name, {}, {"plan": str(origin.plan)})
+    with AuditLog(state.audit).of(change) as after:
+        version = make_version(state.versions(line.name), build, origin, above)
+        after.update(version=version.number, name=version.name)
+    return version
 
 
 def newest_of(folder: Path, plan_file: Path) -> PlanVersion | None:

@@ -121,6 +121,7 @@ class KnownDesk:
         self.known: list[JobRecord] = []
         self.begun: list[tuple[str, str, dict[str, Any]]] = []
         self.waited: list[float] = []
+        self.cancelled_by: list[dict[str, str]] = []
         self.busy = self.closed = False
 
     def reserve(self, kind: str, line: str) -> JobRecord:
@@ -145,7 +146,8 @@ class KnownDesk:
     async def wait(self, job: JobRecord, seconds: float) -> None:
         self.waited.append(seconds)
 
-    async def cancel(self, job: JobRecord) -> None:
+    async def cancel(self, job: JobRecord, by: dict[str, str]) -> None:
+        self.cancelled_by.append(by)
         job.state = JobState.CANCELLED
 
     async def close(self) -> None:

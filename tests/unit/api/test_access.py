@@ -147,6 +147,10 @@ def test_a_removed_key_counts_no_more_and_a_new_one_at_once(guarded: Guarded) ->
     assert [told["who"] for told in guarded.site.control.told] == [
         "ann (key:a-operator)", "ann (key:bob)",
     ]  # fmt: skip
+    assert [told["by"] for told in guarded.site.control.told] == [
+        {"caller": "key:a-operator", "role": "operator"},
+        {"caller": "key:bob", "role": "operator"},
+    ]
     guarded.file.write_text("[[keys]]\nname = 3\n", "utf-8")
     guarded.now_s += 2
     assert guarded.post(LOCK, BODY, authorization=f"Bearer {fresh}").status_code == 401

@@ -27,14 +27,15 @@ def test_commands_reach_the_line(site: Site, client: Client) -> None:
     assert post(client, "/lines/loop-1/chutes/12/lock") == 200
     assert post(client, "/lines/loop-1/chutes/12/unlock") == 200
     line = {"line": "loop-1"}
+    mine = {**line, **BODY, "by": {"caller": "local:local", "role": "engineer"}}
     assert site.control.told == [
         {**line, "command": "state", "before": None, "limit": 100},
         {**line, "command": "state", "before": 40, "limit": 10},
-        {**line, **BODY, "command": "activate", "version": 3, "when": "empty", "expect": 2,
+        {**mine, "command": "activate", "version": 3, "when": "empty", "expect": 2,
          "replace": False},
-        {**line, **BODY, "command": "rollback", "expect": 3, "replace": True},
-        {**line, **BODY, "command": "lock", "chute": 12},
-        {**line, **BODY, "command": "unlock", "chute": 12},
+        {**mine, "command": "rollback", "expect": 3, "replace": True},
+        {**mine, "command": "lock", "chute": 12},
+        {**mine, "command": "unlock", "chute": 12},
     ]  # fmt: skip
 
 

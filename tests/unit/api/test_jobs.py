@@ -19,13 +19,16 @@ def post(client: Client, path: str, **body: Any) -> Any:
     return client.post(path, orjson.dumps(body), JSON)
 
 
+LOCAL = {"caller": "local:local", "role": "engineer"}
+
+
 def test_a_job_is_begun_and_its_result_waited_for(site: Site, client: Client) -> None:
     answer = post(client, f"{PLANS}/prove", plan={"version": 3})
     assert answer.status_code == 202
     assert answer.headers["location"] == "/jobs/1"
     assert (answer.json()["state"], answer.json()["result"]) == ("running", "/jobs/1/result")
     plan: dict[str, Any] = {"version": 3, "file": None, "toml": None, "tables": {}}
-    assert site.desk.begun == [("prove", "loop-1", {"plan": plan})]
+    assert site.desk.begun == [("prove", "loop-1", {"plan": plan, "by": LOCAL})]
     assert client.get("/jobs/1/result?wait=7").status_code == 409
     assert site.desk.waited == [7]
     job = site.desk.known[0]
@@ -40,6 +43,7 @@ def test_a_job_is_begun_and_its_result_waited_for(site: Site, client: Client) ->
     assert client.get("/jobs/2").status_code == 404
     assert client.get("/jobs/1?wait=61").status_code == 422
     assert client.ask("DELETE", "/jobs/1").json()["state"] == "cancelled"
+    assert site.desk.cancelled_by == [LOCAL]
     assert client.get("/jobs/1/result").status_code == 410
     assert site.desk.closed
 
@@ -107,7 +111,7 @@ def test_pre_advice_is_taken_as_a_stream(
     answer = client.post(LOAD + "&expires=2026-12-01", b"waybill\nA1\n", CSV)
     assert answer.status_code == 202, answer.text
     asked = {"who": "ann", "why": "morning", "expires": "2026-12-01", "replace": False}
-    assert site.desk.begun == [("pre_advice", "", {**asked, "file": "pre_advice.csv"})]
+    assert site.desk.begun == [("pre_advice", "", {**asked, "file": "pre_advice.csv", "by": LOCAL})]
     assert (site.folder / "pre_advice.csv").read_bytes() == b"waybill\nA1\n"
     for headers, path, status in (
         ({"content-type": "application/json"}, LOAD, 415),

@@ -22,6 +22,7 @@ from sorter.plans.versions import list_versions
 from sorter.wiring import advice, job_process, jobs
 from sorter.wiring.active import read_active
 from sorter.wiring.advice import load_advice, remove_old
+from sorter.wiring.audit_chain import entries
 from sorter.wiring.jobs import Desk
 from sorter.wiring.paths import StatePaths
 from sorter.wiring.prepare import prepare
@@ -30,12 +31,13 @@ from tests.integration.service.conftest import ROUTES as OWN_ROUTES
 from tests.unit.wiring.test_prepare import write_site
 
 WAIT_S = 300.0
+BY = {"caller": "key:ann", "role": "engineer"}
 ROUTES = OWN_ROUTES + "".join(f"{n},*,*,none\n" for n in range(11, 83) if n != 32)
 """Every province, as the labels of the network name them; only one is served."""
 SMALL: dict[str, Any] = {"version": None, "file": None, "toml": None, "tables": {}}
 HEAD = "waybill,brand,service_class,destination,holds,expires\n"
 LOAD: dict[str, Any] = {
-    "file": "part.csv", "who": "ann", "why": "test", "replace": False, "expires": "",
+    "file": "part.csv", "who": "ann", "why": "test", "by": BY, "replace": False, "expires": "",
 }  # fmt: skip
 SCANS = (
     "scanned_at,brand,service_class,destination,disposition,chute,laps\n"
@@ -101,7 +103,7 @@ def test_a_planner_checks_proves_compares_tries_and_keeps(site: SiteFile) -> Non
         assert tried.files == {"loads.svg": "image/svg+xml"}
         assert (tried.folder / "loads.svg").read_text().startswith("<svg")
         for kept in (True, False):
-            found = result_of(await done(desk, "keep", plan=new, who="ann", why="night"))
+            found = result_of(await done(desk, "keep", plan=new, who="ann", why="night", by=BY))
             assert (found["kept"], found["number"], found["who"]) == (kept, 2, "ann")
 
     with_desk(site, work)
@@ -131,7 +133,8 @@ def test_what_is_wrong_names_file_and_field(
     site: SiteFile, plan: dict[str, Any], expected: str
 ) -> None:
     async def work(desk: Desk) -> None:
-        kind, more = ("check", {}) if plan["version"] else ("keep", {"who": "ann", "why": "x"})
+        more: dict[str, Any] = {} if plan["version"] else {"who": "ann", "why": "x", "by": BY}
+        kind = "keep" if more else "check"
         job = await done(desk, kind, plan=plan, **more)
         assert job.state == JobState.FAILED
         assert any(expected in text for text in job.problems), job.problems
@@ -164,7 +167,7 @@ def test_one_job_of_a_lane_at_a_time_and_any_can_be_ended(
         desk.discard(other)
         assert not other.folder.exists()
         await desk.begin(job, {"plan": text_of(GOOD)})
-        await desk.cancel(job)
+        await desk.cancel(job, BY)
         assert job.state == JobState.CANCELLED
         # Its file is a pipe that nobody writes to: so it runs until it is ended.
         load = desk.reserve("pre_advice", "")
@@ -172,8 +175,12 @@ def test_one_job_of_a_lane_at_a_time_and_any_can_be_ended(
         await desk.begin(load, LOAD)
         while not load.doing:  # its process tells that it runs
             await desk.wait(load, 0.05)
-        await desk.cancel(load)
+        await desk.cancel(load, BY)
         assert load.state == JobState.CANCELLED
+        told = [e for e, _ in entries(StatePaths(site.site.state_dir).audit)][-2:]
+        assert [each.action for each in told] == ["cancel_job"] * 2
+        assert told[0].after == {"job": load.id, "kind": "pre_advice"}
+        assert (told[0].who["caller"], told[1].after) == ("key:ann", {"state": "cancelled"})
         monkeypatch.setattr(jobs, "JOB_S", 0.01)
         monkeypatch.setattr(jobs, "JOBS_KEPT", 3)
         slow = await done(desk, "prove", plan=text_of(GOOD))
@@ -293,7 +300,14 @@ def test_old_images_and_halves_are_removed(
 
 
 def test_pre_advice_is_a_job_beside_those_of_plans(site: SiteFile) -> None:
-    asked = {"who": "ann", "why": "x", "expires": "", "replace": False, "file": "a.ndjson"}
+    asked = {
+        "who": "ann",
+        "why": "x",
+        "by": BY,
+        "expires": "",
+        "replace": False,
+        "file": "a.ndjson",
+    }
 
     async def work(desk: Desk) -> None:
         desk.reserve("prove", "loop")
