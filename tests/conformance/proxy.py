@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from contextlib import suppress
 
 CHUNK = 65_536
@@ -15,6 +16,9 @@ HOLD_S = 0.05
 """How long a piece waits for the next one that is to overtake it."""
 FAULTS = ("delay", "split", "half_close", "repeat", "reorder")
 """What :attr:`FaultProxy.fault` may be, besides none."""
+CERTAIN_FAULTS = ("delay", "split", "half_close", "repeat")
+"""Those that come about whatever the two ends say. One chunk overtakes another only where an end
+sends on within :data:`HOLD_S` without waiting for an answer."""
 
 
 class FaultProxy:
@@ -22,7 +26,9 @@ class FaultProxy:
 
     ``fault`` is done to every chunk, in both directions, while it is set: *delay* holds it for a
     while, *split* hands it on in pieces of a few bytes, *half_close* ends one direction and keeps
-    the other, *repeat* hands some chunks on twice, *reorder* lets the next one overtake.
+    the other until more is sent the first way, *repeat* hands some chunks on twice, *reorder* lets
+    the next one overtake. Only what really came about is counted as broken: a fault is drawn for
+    some chunks, and not every chunk can be split or overtaken.
     """
 
     def __init__(self, target: int, seed: int) -> None:
@@ -32,8 +38,10 @@ class FaultProxy:
         self._links: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self.port = 0
         self.fault = ""
-        self.done = 0
-        """Chunks that a fault was done to."""
+        self.seen: Counter[str] = Counter()
+        """Chunks that came while a fault was set, by the fault."""
+        self.broken: Counter[str] = Counter()
+        """Of those, the ones that it was really done to."""
 
     async def start(self) -> None:
         """Take connections, on the port of the first start."""
@@ -84,36 +92,41 @@ class FaultProxy:
                 continue
             if not chunk:
                 break
+            self.seen[self.fault] += 1
             if self.fault == "reorder" and not held:
                 held = chunk
-                self.done += 1
                 continue
             await self._hand_on(chunk, writer)
             if held:
                 writer.write(held)
                 held = b""
+                self.broken["reorder"] += 1
             await writer.drain()
         with suppress(OSError, RuntimeError):
             writer.write_eof()
 
     async def _hand_on(self, chunk: bytes, writer: asyncio.StreamWriter) -> None:
-        self.done += self.fault != ""
         match self.fault:
             case "delay":
                 await asyncio.sleep(self._random.random() * DELAY_S)
                 writer.write(chunk)
+                self.broken["delay"] += 1
             case "split":
-                at = 0
+                at = pieces = 0
                 while at < min(len(chunk), SPLIT_BYTES):
                     size = self._random.randint(1, SPLIT_MAX)
                     writer.write(chunk[at : at + size])
                     await writer.drain()
                     await asyncio.sleep(0)
                     at += size
+                    pieces += 1
                 writer.write(chunk[at:])
-            case "half_close" if self._random.random() < 0.3:
+                self.broken["split"] += pieces > 1
+            case "half_close" if self._random.random() < 0.3 and not writer.is_closing():
                 writer.write_eof()
+                self.broken["half_close"] += 1
             case "repeat" if self._random.random() < 0.3:
                 writer.write(chunk + chunk)
+                self.broken["repeat"] += 1
             case _:
                 writer.write(chunk)

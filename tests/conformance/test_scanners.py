@@ -8,7 +8,7 @@ import pytest
 
 from plc_adapters.autoid.tie import Window
 from plc_adapters.contract import ScanStatus
-from tests.conformance.proxy import FAULTS, FaultProxy
+from tests.conformance.proxy import CERTAIN_FAULTS, FAULTS, FaultProxy
 from tests.conformance.scanners import (
     ELSEWHERE,
     PEERS,
@@ -120,6 +120,8 @@ def test_a_bad_network_ties_nothing_wrong(device: Device, window: Window) -> Non
             for _ in range(PIECES_OF_FAULT):
                 await line.piece(("text", code_of(line.passed + 1)))
                 await turn_for(line, gap_s)
+            if fault in CERTAIN_FAULTS:
+                await line.turn_until(lambda: proxy.broken[fault] > 0)  # noqa: B023 - used at once
             await line.turn_until(lambda: len(line.told) == line.passed)
         proxy.fault = ""
         cut = asyncio.create_task(proxy.cut(CUT_S))
