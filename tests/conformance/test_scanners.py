@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,7 @@ BY_TRIGGER = Window(window_ms=200, delivery_ms=DELIVERY_MS, by_trigger=True)
 BY_WINDOW = Window(offset_ms=0, window_ms=300, delivery_ms=DELIVERY_MS)
 PIECES_OF_FAULT = 2
 CUT_S = 1.0
+CUTS_S = (0.2, 3.0, 8.0)
 PATIENT_MS = 8000
 """Where every result must be in time, however slow the machine is."""
 PASSES_MAX = 100
@@ -112,14 +114,12 @@ def test_a_bad_network_ties_nothing_wrong(device: Device, window: Window) -> Non
         line = Line(device, settings_of(device, window, proxy.port))
         await line.open()
         await line.turn_until(lambda: line.scanner.knows_clock)
-        # Pieces by window are far enough apart that their windows are.
-        gap_s = 0.05 if window.by_trigger else 1.2 * window.window_ms / 1000
         for fault in ("", *FAULTS, ""):
             await line.turn_until(lambda: line.scanner.status.connected)
             proxy.fault = fault
             for _ in range(PIECES_OF_FAULT):
                 await line.piece(("text", code_of(line.passed + 1)))
-                await turn_for(line, gap_s)
+                await turn_for(line, gap_s(window))
             if fault in CERTAIN_FAULTS:
                 await line.turn_until(lambda: proxy.broken[fault] > 0)  # noqa: B023 - used at once
             await line.turn_until(lambda: len(line.told) == line.passed)
@@ -128,7 +128,7 @@ def test_a_bad_network_ties_nothing_wrong(device: Device, window: Window) -> Non
         first = line.passed + 1
         while not cut.done():
             await line.piece(("text", code_of(line.passed + 1)))
-            await turn_for(line, gap_s)
+            await turn_for(line, gap_s(window))
         await cut
         gaps = line.scanner.status.gaps
         await line.turn_until(lambda: line.scanner.status.connected)
@@ -145,6 +145,44 @@ def test_a_bad_network_ties_nothing_wrong(device: Device, window: Window) -> Non
     run(scenario)
 
 
+def test_after_a_cut_of_any_length_the_scanner_is_heard_again(pki: Pki, tmp_path: Path) -> None:
+    """By trigger id and by photo-eye side by side, each on a device of its own."""
+
+    async def on_one(device: Device, window: Window) -> None:
+        proxy = FaultProxy(device.port, SEED)
+        await proxy.start()
+        line = Line(device, settings_of(device, window, proxy.port))
+        await line.open()
+        await until_one_is_tied(line)
+        for seconds in CUTS_S:
+            before, last = line.scanner.status.reconnects, line.passed
+            await proxy.stop()
+            ends = asyncio.get_running_loop().time() + seconds
+            while line.passed == last or asyncio.get_running_loop().time() < ends:
+                await line.piece(("text", code_of(line.passed + 1)))
+                await turn_for(line, gap_s(window))
+            meanwhile = range(last + 1, line.passed + 1)
+            await proxy.start()
+            await line.turn_until(lambda: line.scanner.status.reconnects > before)  # noqa: B023
+            await until_one_is_tied(line)
+            assert {line.told[piece] for piece in meanwhile} == {(ELSEWHERE, ())}
+        assert_never_wrong(line, lambda piece: code_of(piece).encode())
+        assert line.scanner.status.gaps >= len(CUTS_S)
+        await line.close()
+        await proxy.stop()
+
+    by_trigger, by_window = (start_device("asyncua", pki, tmp_path) for _ in range(2))
+
+    async def both() -> None:
+        await asyncio.gather(on_one(by_trigger, BY_TRIGGER), on_one(by_window, BY_WINDOW))
+
+    try:
+        run(both)
+    finally:
+        by_trigger.end()
+        by_window.end()
+
+
 def test_what_may_be_two_pieces_is_nobodys(device: Device) -> None:
     async def scenario() -> None:
         window = replace(BY_WINDOW, window_ms=4000, delivery_ms=PATIENT_MS)
@@ -159,6 +197,23 @@ def test_what_may_be_two_pieces_is_nobodys(device: Device) -> None:
         await line.close()
 
     run(scenario)
+
+
+def gap_s(window: Window) -> float:
+    """Return how far apart pieces follow; by photo-eye so far that their windows are."""
+    return 0.05 if window.by_trigger else 1.2 * window.window_ms / 1000
+
+
+async def until_one_is_tied(line: Line) -> None:
+    """Let pieces pass until one more goes on with its code: the scanner is heard."""
+    await line.turn_until(lambda: line.scanner.knows_clock)
+    before = tied(line)
+    for _ in range(PASSES_MAX):
+        await line.piece(("text", code_of(line.passed + 1)))
+        await line.turn_until(lambda: len(line.told) == line.passed)
+        if tied(line) > before:
+            return
+    raise AssertionError(f"none of {PASSES_MAX} pieces was tied; {line.scanner.status}")
 
 
 def tied(line: Line) -> int:
