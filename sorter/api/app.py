@@ -11,7 +11,7 @@ from typing import Annotated, Any, Protocol
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 import sorter
@@ -56,10 +56,8 @@ HEADERS = {
 _logger = logging.getLogger(__name__)
 
 
-class JsonResponse(Response):
+class JsonResponse(JSONResponse):
     """JSON of plain data, written by orjson."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         """Return the bytes that go out."""

@@ -16,6 +16,8 @@ from sorter.api.problems import ProblemError
 COMMAND_BYTES_MAX = 16_384
 """Size of a command's body."""
 JSON = "application/json"
+SCHEMAS = "#/components/schemas/"
+"""Where an operation's description looks for the models it names."""
 
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 """A name or a reason."""
@@ -38,8 +40,11 @@ class Responsible(Body):
 
 
 def described(model: type[Body], example: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the body's part of an operation's description, with an example."""
-    content: dict[str, Any] = {"schema": model.model_json_schema()}
+    """Return the body's part of an operation's description, with an example.
+
+    Models within it stand beside it under ``$defs`` until the description is completed.
+    """
+    content: dict[str, Any] = {"schema": model.model_json_schema(ref_template=SCHEMAS + "{model}")}
     if example is not None:
         content["example"] = example
     return {"requestBody": {"required": True, "content": {JSON: content}}}

@@ -6,16 +6,17 @@ from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
+from plc_adapters.contract import CHUTE_NUMBER_MAX
 from sorter.api.access import by_of
 from sorter.api.bodies import Responsible, Text, described, read_body
 from sorter.api.problems import ProblemError, responses
 from sorter.api.roles import needs
 from sorter.config_http import Role
 from sorter.errors import CommandError, Refusal
-from sorter.plans.versions import PAGE_MAX
+from sorter.plans.versions import PAGE_MAX, VERSIONS_MAX
 
 STATUS = {
     Refusal.REFUSED: HTTPStatus.CONFLICT,
@@ -27,9 +28,14 @@ STATUS = {
 
 ANN = {"who": "ann", "why": "night shift"}
 """Who and why, in examples."""
-Before = Annotated[int | None, Query(ge=1, description="Versions below this number.")]
+Version = Annotated[int, Field(strict=True, ge=1, le=VERSIONS_MAX)]
+"""Number of a version."""
+Chute = Annotated[int, Path(ge=1, le=CHUTE_NUMBER_MAX)]
+Before = Annotated[
+    int | None, Query(ge=1, le=VERSIONS_MAX, description="Versions below this number.")
+]
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="Versions told at most.")]
-Expect = Annotated[int, Field(strict=True, ge=1)]
+Expect = Version
 """Version that must be active, so that of two who change it at once one is told; 409 if another."""
 
 
@@ -43,7 +49,7 @@ class LineControl(Protocol):
 class ActivateBody(Responsible):
     """Which version to activate, when, by whom and why."""
 
-    version: Annotated[int, Field(strict=True, ge=1)]
+    version: Version
     when: Text = "now"
     """``now``, ``empty`` (once no piece is on the sorter), or an instant with its zone."""
     expect: Expect
@@ -136,7 +142,7 @@ def control_router(control: LineControl) -> APIRouter:
         openapi_extra=described(LockBody, ANN),
     )  # fmt: skip
     @needs(Role.OPERATOR)
-    async def lock(line: str, chute: int, request: Request) -> Response:
+    async def lock(line: str, chute: Chute, request: Request) -> Response:
         """Name a chute for no further piece until it is unlocked."""
         return await change(request, LockBody, "lock", line, chute=chute)
 
@@ -145,7 +151,7 @@ def control_router(control: LineControl) -> APIRouter:
         openapi_extra=described(LockBody, ANN),
     )  # fmt: skip
     @needs(Role.OPERATOR)
-    async def unlock(line: str, chute: int, request: Request) -> Response:
+    async def unlock(line: str, chute: Chute, request: Request) -> Response:
         """Let a chute be named again."""
         return await change(request, LockBody, "unlock", line, chute=chute)
 

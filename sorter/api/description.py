@@ -21,6 +21,9 @@ SCHEMES: dict[str, Any] = {
     },
     "session": {"type": "apiKey", "in": "cookie", "name": "sorter_session"},
 }
+OF_FASTAPI = ("HTTPValidationError", "ValidationError")
+"""Models of errors that this application never answers with: its own are problems."""
+INVALID = "422"
 HOW: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
 
 
@@ -44,9 +47,12 @@ def describe(app: FastAPI) -> None:
 
 
 def _completed(app: FastAPI, content: dict[str, Any]) -> dict[str, Any]:
-    """Add problems, roles and ways to prove who one is."""
+    """Add problems, roles, ways to prove who one is, and the models that bodies name."""
     components = content.setdefault("components", {})
-    components.setdefault("schemas", {}).setdefault("Problem", Problem.model_json_schema())
+    schemas = components.setdefault("schemas", {})
+    schemas.setdefault("Problem", Problem.model_json_schema())
+    for name in OF_FASTAPI:
+        schemas.pop(name, None)
     components["securitySchemes"] = SCHEMES
     for each in operations(app):
         operation = content["paths"].get(each.path, {}).get(each.method.lower())
@@ -54,7 +60,11 @@ def _completed(app: FastAPI, content: dict[str, Any]) -> dict[str, Any]:
             continue
         operation["x-role"] = str(each.needs)
         operation["security"] = [] if each.needs == OPEN else HOW
+        for body in operation.get("requestBody", {}).get("content", {}).values():
+            schemas.update(body.get("schema", {}).pop("$defs", {}))
         known = operation.setdefault("responses", {})
+        if INVALID in known:
+            known.update({str(status): told for status, told in responses(int(INVALID)).items()})
         for status, told in responses(
             *FROM_THE_DOOR, *(() if each.needs == OPEN else FROM_THE_GATE)
         ).items():

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from sorter.api.access import by_of
 from sorter.api.bodies import Body, Responsible, described, read_body
-from sorter.api.control import ANN
+from sorter.api.control import ANN, Version
 from sorter.api.jobs import Job, JobDesk, accepted, reserve
 from sorter.api.problems import no_line, responses
 from sorter.api.roles import needs
@@ -29,7 +29,7 @@ Content = Annotated[str, Field(min_length=1)]
 class PlanSource(Body):
     """A plan: a version that is kept, a file beside the line's own plan, or its text."""
 
-    version: Annotated[int, Field(strict=True, ge=1)] | None = None
+    version: Version | None = None
     """Number of a version of this line."""
     file: FileName | None = None
     """Name of a file in the folder of the line's plan."""

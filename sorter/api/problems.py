@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from sorter.api.roles import methods_of
 from sorter.errors import UnavailableError
 
 RETRY_AFTER_S = 2
@@ -113,6 +114,10 @@ def handle_problems(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         response = problem(request, error.status_code, str(error.detail))
         response.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            # Starlette knows the methods of one route; an address may have several.
+            methods = methods_of(app, request.url.path)
+            response.headers["Allow"] = ", ".join(methods) or response.headers["Allow"]
         return response
 
     @app.exception_handler(RequestValidationError)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
-from starlette.routing import Mount
+from starlette.routing import Mount, compile_path
 
 from sorter.config_http import Role
 
@@ -72,3 +72,10 @@ def operations(app: FastAPI) -> Iterator[Operation]:
             )
         for method in sorted(route.methods or ()):
             yield Operation(method, path, declared)
+
+
+def methods_of(app: FastAPI, path: str) -> list[str]:
+    """Return the methods that an address has, in order; none where nothing is there."""
+    return sorted(
+        {each.method for each in operations(app) if compile_path(each.path)[0].match(path)}
+    )

@@ -1,13 +1,11 @@
 """A version that decides beside a line's active one: begun, ended, and what it found."""
 
 from http import HTTPStatus
-from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
 
 from sorter.api.bodies import Responsible, described
-from sorter.api.control import ANN, ControlResponse, LineControl, LockBody, change_line
+from sorter.api.control import ANN, ControlResponse, LineControl, LockBody, Version, change_line
 from sorter.api.problems import ProblemError, responses
 from sorter.api.roles import needs
 from sorter.config_http import Role
@@ -17,7 +15,7 @@ from sorter.outlets.shadows import Shadows
 class ShadowBody(Responsible):
     """Which version shadows the line, by whom and why."""
 
-    version: Annotated[int, Field(strict=True, ge=1)]
+    version: Version
 
 
 def shadow_router(control: LineControl, shadows: Shadows) -> APIRouter:

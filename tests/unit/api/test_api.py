@@ -305,8 +305,24 @@ def test_the_store_is_opened_and_closed(site: Site, tmp_path: Path) -> None:
 def test_unknown_paths_and_methods_are_problems(client: Client) -> None:
     problem_of(client.get("/nothing"), 404)
     problem_of(client.ask("POST", "/lines"), 405)
+    several = client.ask("PATCH", "/lines/loop-1/plans")
+    problem_of(several, 405)
+    assert several.headers["allow"] == "GET, POST"
     problem_of(client.get("/static/nothing.js"), 404)
     problem_of(client.get("/static/..%2f..%2f__init__.py"), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", f"/lines/loop-1/plans?before={2**64}"),
+        ("POST", f"/lines/loop-1/chutes/{2**65}/lock"),
+        ("POST", "/lines/loop-1/chutes/0/unlock"),
+    ],
+)
+def test_a_number_out_of_range_is_named(client: Client, method: str, path: str) -> None:
+    detail = problem_of(client.ask(method, path), 422)["detail"]
+    assert ("before" if method == "GET" else "chute") in detail
 
 
 def test_the_description_is_complete(client: Client) -> None:
@@ -317,6 +333,8 @@ def test_the_description_is_complete(client: Client) -> None:
     assert len({operation["operationId"] for _, operation in operations}) == len(operations)
     for path, operation in operations:
         assert operation["description"], path
+        told = operation["responses"].get("422", {}).get("content", {})
+        assert set(told) <= {"application/problem+json"}, path
         assert re.fullmatch(
             r"(get|list|activate|rollBack|lock|unlock|check|prove|diff|try|keep|merge|replace|cancel"
             r"|shadow|stop|release|begin|end)[A-Z][A-Za-z]+",
@@ -325,6 +343,7 @@ def test_the_description_is_complete(client: Client) -> None:
     text = client.get("/openapi.json").text
     for name in set(re.findall(r"#/components/schemas/(\w+)", text)):
         assert name in content["components"]["schemas"], name
+    assert "$defs" not in text
 
 
 def test_the_page_loads_nothing_from_elsewhere(client: Client) -> None:
