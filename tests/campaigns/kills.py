@@ -19,6 +19,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
 from sorter.store.embedded import EmbeddedPostgres
 from tests.campaigns.seeds import commit
 from tests.integration.service.conftest import Centre, make_database, until
@@ -47,12 +49,24 @@ def has_sorted_all(centre: Centre) -> bool:
     return bool(status["inducted"] >= centre.pieces and status["on_sorter"] == 0)
 
 
+def has_database(centre: Centre) -> bool:
+    """Return whether the database answers: a server that was killed recovers before it does."""
+    try:
+        centre.query("SELECT 1")
+    except (OSError, asyncpg.PostgresError):
+        return False
+    return True
+
+
 def kill(centre: Centre, target: str, server: EmbeddedPostgres) -> None:
     """Kill one target, and wait until it is back."""
     if target == "database":
         before = server.pid
         os.kill(before, signal.SIGKILL)
-        until(lambda: server.pid not in (0, before), "the database is back")
+        until(
+            lambda: server.pid not in (0, before) and has_database(centre),
+            "the database is back",
+        )
         return
     if target == "service":
         assert centre.service is not None
