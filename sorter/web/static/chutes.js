@@ -66,6 +66,6 @@ export class ChuteDialog {
     const chute = $("chute").value;
     const locks = this.locking;
     await ask("POST", `${this.path()}/chutes/${chute}/${locks ? "lock" : "unlock"}`, responsible);
-    return fill(locks ? "was_locked" : "was_unlocked", { chute });
+    return fill(locks ? "was_locked" : "was_unlocked", { line: this.line, chute });
   }
 }

@@ -5,6 +5,11 @@ import { caller } from "./login.js";
 
 const KEY = "sorter.who";
 
+// What was done last stays on the screen, wherever that is scrolled, until something else is.
+export function tellDone(text) {
+  document.getElementById("done").textContent = text;
+}
+
 export class Dialog {
   // `send` gets { who, why }, and returns what the page then says that it did.
   constructor(dialog, send) {
@@ -23,6 +28,7 @@ export class Dialog {
     who.value = caller ?? localStorage.getItem(KEY) ?? "";
     why.value = "";
     this.problem.textContent = "";
+    tellDone("");
     this.dialog.showModal();
   }
 
@@ -35,7 +41,7 @@ export class Dialog {
       const done = await send({ who: who.value.trim(), why: why.value.trim() });
       if (!caller) localStorage.setItem(KEY, who.value.trim());
       this.dialog.close();
-      document.getElementById("done").textContent = `✓ ${done}`;
+      tellDone(`✓ ${done}`);
     } catch (error) {
       this.problem.textContent = `! ${saying(error)}`;
     } finally {

@@ -2,6 +2,7 @@
 
 import { get, saying } from "./ask.js";
 import { ChuteDialog } from "./chutes.js";
+import { tellDone } from "./dialog.js";
 import { Drawing, make, SHAPES, stateOf } from "./drawing.js";
 import { element } from "./element.js";
 import { startLogin, wantKey } from "./login.js";
@@ -161,10 +162,12 @@ function speak() {
 
 $("language").addEventListener("click", () => {
   toggleLanguage();
+  tellDone("");
   speak();
 });
 $("line").addEventListener("change", () => {
   location.hash = encodeURIComponent($("line").value);
+  tellDone("");
   drawing.clear();
   plans.clear();
   turn();

@@ -137,6 +137,6 @@ export class Plans {
     const body = { ...responsible, expect, replace };
     const told = await ask("POST", `${this.path(line)}/${back ? "rollback" : "activate"}`,
       back ? body : { ...body, version, when });
-    return fill(told.pending ? "is_waiting" : "is_active", { version });
+    return fill(told.pending ? "is_waiting" : "is_active", { line, version });
   }
 }

@@ -29,7 +29,7 @@ const en = {
   chute_open: "Lock or unlock a chute", lock_it: "Lock a chute", unlock_it: "Unlock a chute",
   lock: "Lock", unlock: "Unlock", cancel: "Cancel", who: "Who", why: "Why",
   locked_by: "Locked by {who} since {since}: {why}",
-  was_locked: "Chute {chute} is locked.", was_unlocked: "Chute {chute} is unlocked.",
+  was_locked: "{line}: chute {chute} is locked.", was_unlocked: "{line}: chute {chute} is unlocked.",
   plans: "Versions of the sort plan", version: "Version", kept_at: "Kept at", kept_by: "Kept by",
   kept_why: "Kept because", older: "Older", newest: "Newest", activate: "Activate",
   activate_it: "Activate version {version}", roll_back: "Roll back",
@@ -37,7 +37,7 @@ const en = {
   active_by: "active since {since}, by {who}: {why}", in_use: "pieces on the sorter go by it",
   waits_for: "waits: {when}, by {who}: {why}", replaces: "This takes its place.",
   when: "When", when_now: "now", when_empty: "once the sorter is empty",
-  is_active: "Version {version} is active.", is_waiting: "Version {version} waits for its time.",
+  is_active: "{line}: version {version} is active.", is_waiting: "{line}: version {version} waits for its time.",
 };
 
 const zh = {
@@ -68,7 +68,7 @@ const zh = {
   chute_open: "锁定或解锁格口", lock_it: "锁定格口", unlock_it: "解锁格口",
   lock: "锁定", unlock: "解锁", cancel: "取消", who: "操作人", why: "原因",
   locked_by: "{who} 自 {since} 起锁定:{why}",
-  was_locked: "格口 {chute} 已锁定。", was_unlocked: "格口 {chute} 已解锁。",
+  was_locked: "{line}:格口 {chute} 已锁定。", was_unlocked: "{line}:格口 {chute} 已解锁。",
   plans: "分拣方案版本", version: "版本", kept_at: "保存时间", kept_by: "保存人",
   kept_why: "保存原因", older: "更早", newest: "最新", activate: "启用",
   activate_it: "启用版本 {version}", roll_back: "回退",
@@ -76,7 +76,7 @@ const zh = {
   active_by: "自 {since} 起启用,操作人 {who}:{why}", in_use: "线上快件仍按此版本",
   waits_for: "等待中:{when},操作人 {who}:{why}", replaces: "本次操作将取代它。",
   when: "时间", when_now: "立即", when_empty: "分拣机清空后",
-  is_active: "版本 {version} 已启用。", is_waiting: "版本 {version} 等待启用。",
+  is_active: "{line}:版本 {version} 已启用。", is_waiting: "{line}:版本 {version} 等待启用。",
 };
 
 const all = { en, zh };

@@ -68,14 +68,14 @@ def test_a_version_is_activated_and_the_one_before_is_rolled_back_to(
     expect(row(page, 2)).to_contain_text("fewer chutes at night")
     expect(row(page, 2)).to_contain_text("ann")
     ask_for(page, "Activate version 2", "night shift")
-    expect(page.get_by_role("status")).to_have_text("✓ Version 2 is active.")
+    expect(page.get_by_role("status")).to_have_text("✓ loop: version 2 is active.")
     expect(row(page, 2)).to_contain_text("by ann: night shift")
     expect(row(page, 1)).not_to_contain_text("active since")
     expect(page.locator("#numbers")).to_contain_text("night · 2")
     told = active(two)
     assert (told["version"], told["who"], told["why"]) == (2, "ann", "night shift")
     ask_for(page, "Roll back to version 1", "too many laps")
-    expect(page.get_by_role("status")).to_have_text("✓ Version 1 is active.")
+    expect(page.get_by_role("status")).to_have_text("✓ loop: version 1 is active.")
     expect(row(page, 1)).to_contain_text("by ann: too many laps")
     told = active(two)
     assert (told["version"], told["previous"], told["why"]) == (1, 2, "too many laps")
@@ -85,7 +85,7 @@ def test_a_version_waits_until_the_sorter_is_empty_and_can_be_replaced(
     page: Page, two: Centre
 ) -> None:
     ask_for(page, "Activate version 2", "after the wave", "once the sorter is empty")
-    expect(page.get_by_role("status")).to_have_text("✓ Version 2 waits for its time.")
+    expect(page.get_by_role("status")).to_have_text("✓ loop: version 2 waits for its time.")
     expect(row(page, 2)).to_contain_text("waits: once the sorter is empty, by ann: after the wave")
     waits = two.get(PLANS)[1]["pending"]
     assert (waits["version"], waits["when"]) == (2, "empty")
@@ -96,6 +96,20 @@ def test_a_version_waits_until_the_sorter_is_empty_and_can_be_replaced(
     expect(row(page, 2)).not_to_contain_text("waits")
     assert two.get(PLANS)[1]["pending"] is None
     assert active(two)["version"] == 1
+
+
+def test_on_a_phone_the_list_scrolls_and_the_page_does_not(page: Page) -> None:
+    page.set_viewport_size({"width": 400, "height": 800})
+    expect(row(page, 2)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_was_done_is_seen_wherever_the_page_is_scrolled(page: Page) -> None:
+    page.get_by_role("button", name="Activate version 2", exact=True).scroll_into_view_if_needed()
+    ask_for(page, "Activate version 2", "night shift")
+    expect(page.get_by_role("status")).to_be_in_viewport()
+    page.get_by_role("button", name="中文").click()
+    expect(page.locator("#done")).to_be_empty()
 
 
 def test_of_two_who_change_it_at_once_the_page_is_told(page: Page, two: Centre) -> None:
