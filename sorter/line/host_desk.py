@@ -155,7 +155,12 @@ class HostDesk:
 
 
 def _asked(of: Records) -> Records:
-    """Return those of some DECISIONs or PIECEs that the host is asked for."""
+    """Return those of some DECISIONs or PIECEs that the host is asked for.
+
+    After a kill a piece may be known to wait by the PLC's echo alone, before its waybill is: asked
+    without one the host would say that it knows no such piece, and that would hold to its end.
+    """
     disposition = of["disposition"]
-    asked: Records = of[(disposition == AWAITING) | (disposition == GONE_BY)]
+    waits = (disposition == AWAITING) | (disposition == GONE_BY)
+    asked: Records = of[waits & (of["waybill_length"] > 0)]
     return asked

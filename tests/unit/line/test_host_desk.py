@@ -5,13 +5,22 @@ import itertools
 
 import numpy as np
 
-from plc_adapters.contract import DischargeStatus, Disposition, Records
+from plc_adapters.contract import AnswerStatus, DischargeStatus, Disposition, Records
 from sorter.line.host_desk import ANSWERS_MAX, HostDesk
 from sorter.line.loop import LineLoop
 from sorter.line.recovery import recover
 from sorter.line.tracking import Tracking
 from sorter.ports import HOST_ANSWER, HostAnswer, HostCount
-from tests.unit.line.records import BOOT, SECOND, START_NS, discharged, inducted, machine, scanned
+from tests.unit.line.records import (
+    BOOT,
+    SECOND,
+    START_NS,
+    discharged,
+    inducted,
+    instructed,
+    machine,
+    scanned,
+)
 from tests.unit.line.test_loop import LINE, Rig, turn
 
 
@@ -103,6 +112,20 @@ def test_a_line_killed_after_an_answer_knows_it_and_one_killed_before_asks_again
     ((question,),) = left.questions
     assert (question["piece_id"], question["repeat"], question["brand"]) == (2, 1, b"")
     assert question["answer_by_ns"] == START_NS + 40 * SECOND
+
+
+def test_a_piece_known_by_an_echo_alone_is_asked_for_once_its_waybill_is_known() -> None:
+    # Its scan was answered and not journaled: a host killed between the two leaves this behind.
+    waits = instructed(1, AnswerStatus.ACCEPTED, disposition=Disposition.AWAITING_HOST)
+    rig, left = rig_with(turn(inducted(1), waits), turn(scanned(1, lap=1, code=b"A077"), first=3))
+    run(rig, 1)
+    (piece,) = rig.tracking.in_flight()
+    assert (piece["disposition"], piece["waybill_length"]) == (Disposition.AWAITING_HOST, 0)
+    rig.loop.desk.ask_again(rig.tracking.in_flight(), rig.tracking.chutes, START_NS)
+    assert sum(map(len, left.questions)) == 0
+    run(rig, 1)
+    asked = left.questions[-1][0]
+    assert asked["waybill"][: asked["waybill_length"]].tobytes() == b"A077"
 
 
 def test_no_answer_asks_again_on_the_last_way_and_is_counted_at_the_end() -> None:
