@@ -18,6 +18,11 @@ from tests.unit.outlets.conftest import Lab
 
 DEPLOY = Path(sorter.__file__).parent.parent / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"
+RUNBOOKS = DEPLOY / "runbooks"
+HEADINGS = {
+    ".md": ("What it means", "What to look at", "What to do"),
+    ".zh-CN.md": ("含义", "查看", "处理"),
+}
 ALERTS = dict(
     re.findall(
         r"- alert: (\w+)\n(.*?)(?=\n      #|\Z)",
@@ -70,7 +75,8 @@ def test_no_alert_is_without_its_files() -> None:
     written = (PROMETHEUS / "sorter.alerts.yml").read_text().count("- alert: ")
     assert len(ALERTS) == written > 0
     assert {path.stem for path in (PROMETHEUS / "tests").glob("*.yml")} == set(ALERTS)
-    assert {path.stem for path in (DEPLOY / "runbooks").glob("*.md")} == set(ALERTS)
+    pages = {path.name for path in RUNBOOKS.iterdir()}
+    assert pages == {f"{alert}{ending}" for alert in ALERTS for ending in HEADINGS}
 
 
 @pytest.mark.parametrize("alert", ALERTS)
@@ -80,9 +86,12 @@ def test_an_alert_is_whole(alert: str) -> None:
     assert re.search(r"summary: '.+'", rule)
     assert re.search(r"description: '.+'", rule)
     assert f"runbook_url: deploy/runbooks/{alert}.md" in rule
-    runbook = (DEPLOY / "runbooks" / f"{alert}.md").read_text()
-    for part in ("What it means", "What to look at", "What to do"):
-        assert re.search(rf"## {part}\n\n\S", runbook), part
+    runbooks = [(RUNBOOKS / f"{alert}{ending}").read_text() for ending in HEADINGS]
+    for runbook, headings in zip(runbooks, HEADINGS.values(), strict=True):
+        for heading in headings:
+            assert re.search(rf"## {heading}\n\n\S", runbook), heading
+    spans = [set(re.findall("`([^`]+)`", runbook)) for runbook in runbooks]
+    assert spans[0] == spans[1], "a command or a metric is in one language alone"
     tests = (PROMETHEUS / "tests" / f"{alert}.yml").read_text()
     assert len(re.findall(rf"alertname: {alert}\n +exp_alerts:\n +- exp_labels:", tests)) == 1
     assert len(re.findall(rf"alertname: {alert}\n +exp_alerts: \[\]", tests)) == 1
